@@ -1,0 +1,77 @@
+"""Every exception Depthshot raises on purpose, on one page.
+
+The message of each is one sentence in the artist's words that names what is wrong and the way
+out. Low-level exceptions are translated into one of these exactly once, where they are understood.
+
+    DepthshotError
+    ├── ShotError            the shot (shot.json, a still, a guide, the zip) is not usable
+    ├── TakeError            a take folder is incomplete or damaged
+    ├── SettingError         an unknown model, or a setting outside its card
+    ├── CaptureError         the scene cannot be captured (camera, missing data, failed child)
+    ├── StorageError         the disk is full or a folder cannot be written
+    ├── Cancelled            somebody asked for the work to stop
+    └── BackendError         the local backend process
+        ├── BackendNotStarted    it could not be started, or died while starting
+        ├── BackendLost          it ended, or no longer answers
+        ├── ProtocolMismatch     another version of Depthshot is answering
+        ├── RequestRefused       it answered with an error of its own
+        └── JobFailed            the job itself failed; the message is the job's
+"""
+
+from __future__ import annotations
+
+
+class DepthshotError(Exception):
+    """Base of all errors with a message fit to show to the artist."""
+
+
+class ShotError(DepthshotError):
+    """The shot is not usable; the message names the field and, where there is one, the frame."""
+
+
+class TakeError(DepthshotError):
+    """A take folder is incomplete or damaged."""
+
+
+class SettingError(DepthshotError):
+    """An unknown model, or a setting that its card does not allow."""
+
+
+class CaptureError(DepthshotError):
+    """The scene cannot be captured as it is."""
+
+
+class StorageError(DepthshotError):
+    """Writing failed: no space, no permission, or a folder that is gone."""
+
+
+class Cancelled(DepthshotError):
+    """The work was stopped on request; what is finished is kept."""
+
+
+class BackendError(DepthshotError):
+    """Something is wrong with the local backend process."""
+
+
+class BackendNotStarted(BackendError):
+    """The backend could not be started, or ended while starting."""
+
+
+class BackendLost(BackendError):
+    """The backend ended or stopped answering."""
+
+
+class ProtocolMismatch(BackendError):
+    """The backend that answers speaks another protocol version."""
+
+
+class RequestRefused(BackendError):
+    """The backend answered a request with an error; `status` is its HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class JobFailed(BackendError):
+    """A job ended in an error."""

@@ -1,0 +1,34 @@
+"""The families of models and their cards. Reading them loads nothing."""
+
+from __future__ import annotations
+
+from ..errors import SettingError
+from . import projection
+from .card import Card
+from .interface import Model
+
+FAMILIES = (projection,)
+
+
+def cards() -> tuple[Card, ...]:
+    """Return the card of every model, in the order of the menus."""
+    return tuple(card for family in FAMILIES for card in family.CARDS)
+
+
+def find_card(model: str) -> Card:
+    """Return the card with the id `model`.
+
+    Raises:
+        SettingError: there is no such model; the message lists those there are.
+    """
+    for card in cards():
+        if card.id == model:
+            return card
+    known = ", ".join(card.id for card in cards())
+    raise SettingError(f"There is no model '{model}'; there are: {known}.")
+
+
+def load_model(card: Card, *, device: str) -> Model:
+    """Load a model's pipeline on a torch device ("cpu", "cuda", "mps", "cuda:1")."""
+    family = next(family for family in FAMILIES if card in family.CARDS)
+    return family.load(card, device=device)

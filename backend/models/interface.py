@@ -1,0 +1,86 @@
+"""What a family of models is given and what it gives back.
+
+A family is a folder here whose `__init__` holds `CARDS` (a tuple of `Card`) and
+`load(card, *, device) -> Model`; `load` imports the pipeline late, so that cards can be read
+without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from .card import Value
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..reader import ShotReader
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One job for a loaded model.
+
+    Attributes:
+        shot: The shot with its pixels, decoded as they are asked for.
+        settings: A value for every setting of the card, checked.
+        seed: Seed of every random number of this job.
+        finished: Indices whose frames exist already (from an attempt that was interrupted); the
+            model may leave them out.
+    """
+
+    shot: ShotReader
+    settings: Mapping[str, Value]
+    seed: int
+    finished: frozenset[int] = frozenset()
+
+
+class Sink(Protocol):
+    """Where a model puts its frames and says how far it is."""
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """Say that `done` of `total` parts of `phase` are finished.
+
+        To be called at least twice a second of work, before it begins as well: this is where a
+        job is cancelled.
+
+        Raises:
+            Cancelled: stop now; what was given to `frame` is kept.
+        """
+
+    def frame(
+        self,
+        index: int,
+        *,
+        image: np.ndarray,
+        mask: np.ndarray,
+        depth: np.ndarray | None = None,
+    ) -> None:
+        """Take one finished frame; it may be written in the background.
+
+        Args:
+            index: 0-based output index.
+            image: (H, W, 3) uint8, sRGB display values.
+            mask: (H, W) uint8; 255 = generated, 0 = from a still, between = share.
+            depth: (H, W) float32 planar z in metres, +inf where nothing is hit; only if the
+                model makes it (the shot does not know it).
+
+        Raises:
+            StorageError: an earlier or this frame could not be written.
+        """
+
+    def warn(self, message: str) -> None:
+        """Tell the artist one sentence that does not stop the job."""
+
+
+class Model(Protocol):
+    """A loaded model, kept warm between jobs."""
+
+    def generate(self, request: Request, sink: Sink) -> None:
+        """Make every frame that `request.finished` does not name, in any order.
+
+        Raises:
+            DepthshotError: with one sentence for the artist.
+        """

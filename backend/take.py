@@ -1,0 +1,151 @@
+"""The take: one result of a shot on disk, its layout and its record.
+
+    frames/0001.png   8-bit RGB, sRGB, no alpha; named by the Blender frame number
+    mask/0001.png     8-bit grey: 255 = generated, 0 = from a still, between = share
+    depth/0001.exr    where the model makes it
+    take.json         what made it, and a SHA-256 for every file; written last
+
+A folder without `take.json` is an unfinished take: its frames are whole (each is written under
+another name and renamed) and a later attempt goes on from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import TakeError
+from .fields import Fields, read_json
+from .wire import MAX_FRAME_NUMBER, MAX_FRAMES, MAX_JSON_BYTES, PROTOCOL
+
+TAKE_FILE = "take.json"
+FRAMES, MASKS, DEPTHS = "frames", "mask", "depth"
+
+
+def frame_name(frame: int, suffix: str = ".png") -> str:
+    """Return the file name of a Blender frame: 4 digits, more when needed, '-' for negatives."""
+    return f"{frame:04d}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """The record of a finished take.
+
+    Attributes:
+        shot_sha256: Hash of the shot (see `bundle.shot_hash`).
+        name: Name of the shot.
+        model: Card id, and `revision` of its weights or code.
+        settings: Every setting it was made with.
+        frame_start: Blender frame of the first file.
+        frames: Number of frames.
+        size: Width and height in pixels.
+        fps: Frames a second.
+        generated: Share of generated pixels of each frame, 0 to 1.
+        files: SHA-256 of every file, by its path in the take.
+        warnings: Sentences the artist was told.
+        details: Device, versions, seconds of each phase: for people, not for programs.
+    """
+
+    shot_sha256: str
+    name: str
+    model: str
+    revision: str
+    settings: Mapping[str, object]
+    seed: int
+    frame_start: int
+    frames: int
+    size: tuple[int, int]
+    fps: float
+    digital_source_type: str
+    generated: tuple[float, ...]
+    files: Mapping[str, str]
+    warnings: tuple[str, ...]
+    details: Mapping[str, object]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the content of `take.json`."""
+        return {
+            "protocol": PROTOCOL,
+            "name": self.name,
+            "shot_sha256": self.shot_sha256,
+            "model": self.model,
+            "revision": self.revision,
+            "settings": dict(self.settings),
+            "seed": self.seed,
+            "frame_start": self.frame_start,
+            "frames": self.frames,
+            "size": list(self.size),
+            "fps": self.fps,
+            "digital_source_type": self.digital_source_type,
+            "generated": list(self.generated),
+            "warnings": list(self.warnings),
+            "details": dict(self.details),
+            "files": dict(self.files),
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Take:
+        """Read the content of `take.json`.
+
+        Raises:
+            TakeError: a field is missing or wrong.
+        """
+        fields = Fields.of(value, place=TAKE_FILE, error=TakeError)
+        if fields.get("protocol") != PROTOCOL:
+            raise TakeError(f"{TAKE_FILE} was written by another version of Depthshot.")
+        width, height = fields.items("size", least=2, most=2)
+        frames = fields.integer("frames", least=1, most=MAX_FRAMES)
+        return cls(
+            shot_sha256=fields.text("shot_sha256", most=64),
+            name=fields.text("name", most=20_000),
+            model=fields.text("model", most=200),
+            revision=fields.text("revision", most=200),
+            settings=fields.child("settings").values,
+            seed=fields.integer("seed", least=0, most=2**63 - 1),
+            frame_start=fields.integer(
+                "frame_start", least=-MAX_FRAME_NUMBER, most=MAX_FRAME_NUMBER
+            ),
+            frames=frames,
+            size=(width, height),
+            fps=fields.number("fps", above=0),
+            digital_source_type=fields.text("digital_source_type", most=200),
+            generated=tuple(fields.items("generated", least=frames, most=frames)),
+            files=fields.child("files").values,
+            warnings=tuple(fields.items("warnings", least=0, most=10_000)),
+            details=fields.child("details").values,
+        )
+
+
+def read_take(folder: Path) -> Take:
+    """Read the record of a finished take.
+
+    Raises:
+        TakeError: the take is unfinished or its record is damaged.
+    """
+    if not (folder / TAKE_FILE).is_file():
+        raise TakeError(f"'{folder.name}' is no finished take: it has no {TAKE_FILE}.")
+    return Take.from_json(read_json(folder / TAKE_FILE, error=TakeError, largest=MAX_JSON_BYTES))
+
+
+def verify_take(folder: Path) -> Take:
+    """Read a take and compare every file with the hash in its record.
+
+    Raises:
+        TakeError: a file is missing or was changed; the message names the first one.
+    """
+    take = read_take(folder)
+    for path, expected in take.files.items():
+        file = folder / path
+        if not file.is_file():
+            raise TakeError(f"The take has lost '{path}'; generate it again.")
+        if hash_file(file) != expected:
+            raise TakeError(f"The take's '{path}' was changed after it was made.")
+    return take
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
