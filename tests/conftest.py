@@ -1,0 +1,19 @@
+"""What every test shares: nothing a test does reaches the user's own data."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+# The folder of this name needs bpy, which only Blender's environment has.
+collect_ignore = [] if importlib.util.find_spec("bpy") else ["blender"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_user_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights, jobs and tokens lie in the user's data folder: tests get one of their own."""
+    folder = tmp_path_factory.mktemp("user-data")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+            patch.setenv(variable, str(folder / variable.lower()))
+        yield folder

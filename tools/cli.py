@@ -1,0 +1,103 @@
+"""The commands of `dev.py`."""
+
+import argparse
+
+from . import build, commands, environments, lint, suites
+from .console import DevError, answer, say
+
+HELP = """Usage: python3 dev.py COMMAND …
+
+  demo [--out DIR]          one real shot, from a Blender scene to a strip on the timeline
+  test [-k EXPR] …          every test there is for this machine
+  lint                      style, format and length of the sources
+  build                     the extension's zip, into dist/
+  backend ARGUMENTS …       python -m backend, in its environment (try: backend --help)
+  blender SCRIPT …          a script with bpy and the extension enabled
+
+COMMAND --help says more about demo and test. The environments are made on first use, in .env/
+or the folder that DEPTHSHOT_ENV_DIR names. --blender VERSION takes another Blender (test,
+blender), --install-system-libraries also installs what Blender needs of the system (demo, test).
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one command.
+
+    Args:
+        arguments: the command's name and what follows it.
+
+    Returns:
+        The exit code: the command's own, or 2 where it could not start.
+    """
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        answer(HELP.rstrip())
+        return 0 if arguments else 2
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        say(f"There is no command {name}: it is one of {', '.join(COMMANDS)}.")
+        return 2
+    try:
+        return COMMANDS[name](rest)
+    except DevError as error:
+        say(str(error))
+        return 2
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return 130
+
+
+def _demo(arguments: list[str]) -> int:
+    # Read only when asked for: the demo is the one command with a job of its own.
+    from . import demo
+
+    parser = demo.parser()
+    options = parser.parse_args(arguments)
+    envs = environments.backend(), environments.blender()
+    environments.ensure(*envs, install_libraries=options.install_system_libraries)
+    return demo.main(options, envs)
+
+
+def _lint(arguments: list[str]) -> int:
+    _no_arguments("lint", arguments)
+    environment = environments.backend()
+    environments.ensure(environment)
+    return lint.main(environment)
+
+
+def _build(arguments: list[str]) -> int:
+    _no_arguments("build", arguments)
+    environment = environments.blender()
+    environments.ensure(environment)
+    say(f"Built {build.build(environment, environments.ROOT / 'dist')}")
+    return 0
+
+
+def _test(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="dev.py test", description="Runs the tests; other arguments go to pytest."
+    )
+    parser.add_argument("--blender", metavar="VERSION", help="the Blender to test against")
+    parser.add_argument("--only", choices=suites.NAMES, help="run one suite")
+    parser.add_argument("--install-system-libraries", action="store_true")
+    options, for_pytest = parser.parse_known_args(arguments)
+    return suites.main(
+        only=options.only,
+        blender=options.blender,
+        install_libraries=options.install_system_libraries,
+        arguments=for_pytest,
+    )
+
+
+def _no_arguments(name: str, arguments: list[str]) -> None:
+    if arguments:
+        raise DevError(f"dev.py {name} takes no arguments, and was given {' '.join(arguments)}.")
+
+
+COMMANDS = {
+    "demo": _demo,
+    "test": _test,
+    "lint": _lint,
+    "build": _build,
+    "backend": commands.run_backend,
+    "blender": commands.run_blender,
+}

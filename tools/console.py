@@ -1,0 +1,45 @@
+"""What `dev.py` tells a person: on stderr, so that a command's own output stays clean."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+# A step that is still running says so this often, in seconds: silence looks like a hang.
+HEARTBEAT = 20.0
+
+
+class DevError(Exception):
+    """A failure a person can do something about; its message is one sentence with the way out."""
+
+
+def answer(text: str) -> None:
+    """Writes what was asked for, on stdout."""
+    print(text, flush=True)
+
+
+def say(text: str) -> None:
+    """Writes one line about what is going on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def step(text: str) -> Iterator[None]:
+    """Announces a step, says now and then that it goes on, and how long it took."""
+    start = time.monotonic()
+    over = threading.Event()
+
+    def keep_saying() -> None:
+        while not over.wait(HEARTBEAT):
+            say(f"  … {text} ({time.monotonic() - start:.0f} s)")
+
+    heartbeat = threading.Thread(target=keep_saying, daemon=True)
+    say(f"  {text} …")
+    heartbeat.start()
+    try:
+        yield
+    finally:
+        over.set()
+        heartbeat.join()
+    say(f"  {text}: done in {time.monotonic() - start:.0f} s")

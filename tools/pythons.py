@@ -1,0 +1,116 @@
+"""Finding a Python that Blender's wheels exist for. Readable for any Python from 3.8 on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# bpy has wheels for these alone: 4.2 to 5.0 for 3.11, 5.1 and later for 3.13.
+SUPPORTED = ((3, 11), (3, 13))
+
+_PROBE = "import sys, ensurepip, venv; print('%d.%d' % sys.version_info[:2])"
+
+
+def version_of(command: str) -> tuple[int, int] | None:
+    """Asks a Python for its version.
+
+    A name on PATH proves nothing: a version manager's shim exists for versions that are not
+    installed, and Debian's python3 comes without what makes environments.
+
+    Args:
+        command: path of an executable.
+
+    Returns:
+        (major, minor), or None if it does not run or cannot make environments.
+    """
+    try:
+        done = subprocess.run(
+            [command, "-c", _PROBE],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    major, dot, minor = done.stdout.decode("ascii", "replace").strip().partition(".")
+    if done.returncode or not (dot and major.isdigit() and minor.isdigit()):
+        return None
+    return int(major), int(minor)
+
+
+def _candidates(wanted: tuple[int, int], path: str | None) -> Iterable[str]:
+    name = "python{}.{}".format(*wanted)
+    yield sys.executable
+    for folder in (path or "").split(os.pathsep):
+        found = shutil.which(name, path=folder) if folder else None
+        if found:
+            yield found
+    if os.name == "nt":
+        yield from _windows_launcher(wanted)
+
+
+def _windows_launcher(wanted: tuple[int, int]) -> Iterable[str]:
+    """The executables that the `py` launcher knows: on Windows they are not on PATH."""
+    launcher = shutil.which("py")
+    if not launcher:
+        return
+    done = subprocess.run(
+        [launcher, "-{}.{}".format(*wanted), "-c", "import sys; print(sys.executable)"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode == 0:
+        yield done.stdout.decode(errors="replace").strip()
+
+
+def find(wanted: tuple[int, int], path: str | None = None) -> Path | None:
+    """Finds a working Python of one version.
+
+    Args:
+        wanted: (major, minor).
+        path: where to look, in the form of PATH; PATH itself if None.
+
+    Returns:
+        The executable, or None.
+    """
+    search = os.environ.get("PATH") if path is None else path
+    for candidate in _candidates(wanted, search):
+        if version_of(candidate) == wanted:
+            return Path(candidate)
+    return None
+
+
+def missing(wanted: Sequence[tuple[int, int]]) -> str:
+    """One sentence: which Python is missing, and the way out."""
+    names = " or ".join(f"{major}.{minor}" for major, minor in wanted)
+    first = "python{}.{}".format(*wanted[0])
+    return (
+        f"Depthshot needs Python {names} with its venv module, and none was found on PATH: "
+        f"install it (Debian and Ubuntu: apt-get install {first} {first}-venv) and run this again."
+    )
+
+
+def run_again_with_supported(script: str, arguments: list[str], path: str | None = None) -> int:
+    """Runs `script` with the first supported Python there is and returns its exit code.
+
+    Args:
+        script: the script to run again.
+        arguments: its arguments.
+        path: where to look, in the form of PATH; PATH itself if None.
+    """
+    for version in SUPPORTED:
+        python = find(version, path)
+        if python is not None:
+            return subprocess.call([str(python), script, *arguments])
+    sys.stderr.write(missing(SUPPORTED) + "\n")
+    return 2

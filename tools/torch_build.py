@@ -1,0 +1,80 @@
+"""Which build of torch this machine gets: the locks leave torch out, because builds differ."""
+
+import shutil
+import sys
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import addresses, pip
+
+VERSION = "2.13.0"
+
+
+@dataclass(frozen=True, slots=True)
+class TorchBuild:
+    """How to install torch.
+
+    Attributes:
+        arguments: for `pip install`.
+        url: the wheel's address.
+        needs_gpu_libraries: whether the build brings gigabytes of GPU libraries along.
+    """
+
+    arguments: tuple[str, ...]
+    url: str
+    needs_gpu_libraries: bool
+
+
+def has_gpu() -> bool:
+    """Whether the machine has an NVIDIA or AMD GPU with its driver; never loads either."""
+    devices = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/proc/driver/nvidia/version"))
+    return any(device.exists() for device in devices) or shutil.which("nvidia-smi") is not None
+
+
+def is_cpu_build(url: str) -> bool:
+    """Whether a wheel's name says that it was built without GPU libraries."""
+    return "+cpu" in urllib.parse.unquote(url.rpartition("/")[2])
+
+
+def choose(python: Path, *, log: Path, gpu: bool | None = None) -> TorchBuild:
+    """Picks the build.
+
+    The configured package index has the say. Only where that would bring GPU libraries to a
+    Linux machine without a GPU is PyTorch's own index of CPU builds asked instead. On Windows
+    and macOS the common build is small already.
+
+    Args:
+        python: the environment's Python: its version and platform decide which wheels fit.
+        log: pip's log file.
+        gpu: whether there is a GPU; found out if None.
+
+    Raises:
+        DevError: no build fits, or the index cannot be reached.
+    """
+    requirement = f"torch=={VERSION}"
+    url = pip.chosen_file(python, requirement, [], log=log)
+    if not sys.platform.startswith("linux"):
+        return TorchBuild((requirement,), url, needs_gpu_libraries=False)
+    if is_cpu_build(url):
+        return TorchBuild((requirement,), url, needs_gpu_libraries=False)
+    if has_gpu() if gpu is None else gpu:
+        return TorchBuild((requirement,), url, needs_gpu_libraries=True)
+    from_cpu_index = ["--index-url", addresses.TORCH_CPU_INDEX]
+    url = pip.chosen_file(python, requirement, from_cpu_index, log=log)
+    return TorchBuild((*from_cpu_index, requirement), url, needs_gpu_libraries=False)
+
+
+def download_size(url: str) -> int | None:
+    """Bytes of the file behind an address, or None where the server does not say."""
+    if url.startswith("file:"):
+        return Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path)).stat().st_size
+    request = urllib.request.Request(url, method="HEAD")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            length = answer.headers.get("Content-Length", "")
+    except OSError:
+        # Only the size is lost: pip, with its own proxy and certificates, may well get the file.
+        return None
+    return int(length) if length.isdigit() else None
