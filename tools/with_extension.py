@@ -39,8 +39,10 @@ def enable(resources: Path) -> None:
     repository.mkdir()
     link(repository / "depthshot", ROOT)
 
-    import addon_utils
     import bpy
+
+    # Found only once bpy has put Blender's own scripts on the path.
+    import addon_utils  # isort: skip
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.context.preferences.extensions.repos.new(
