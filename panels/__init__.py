@@ -1,0 +1,11 @@
+"""What an artist sees. Panels draw and decide nothing."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import sidebar
+
+CLASSES = sidebar.CLASSES
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)
