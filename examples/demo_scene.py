@@ -8,6 +8,7 @@ Needs bpy and the standard library alone, and makes the same scene in Blender 4.
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 from pathlib import Path
@@ -23,7 +24,9 @@ else:
     from kit import pictures, props, stage
     from kit.shape import Shape
 
-SAMPLES = 10
+SAMPLES = 8
+CAMERA_PATH = ((0.85, -3.10, 1.52), (0.48, -2.92, 1.49), (0.14, -2.72, 1.46), (-0.16, -2.50, 1.43))
+LOOK_PATH = ((-0.25, 2.0, 1.14), (-0.24, 2.0, 1.13), (-0.22, 2.0, 1.12), (-0.20, 2.0, 1.10))
 
 
 def build(
@@ -37,9 +40,9 @@ def build(
         samples: Cycles samples a pixel, denoised.
     """
     scene = stage.new_scene("Courtyard", size=size, frames=frames, samples=samples)
-    stage.sky(scene, zenith=(0.16, 0.34, 0.85), horizon=(0.75, 0.80, 0.88), strength=0.9)
-    stage.lamp(scene, "SUN", at=(6, -4, 6), toward=(0, 1.2, 0), power=5.5,
-               color=(1.0, 0.80, 0.55), size=0.012)
+    stage.sky(scene, zenith=(0.16, 0.34, 0.85), horizon=(0.75, 0.80, 0.88), strength=0.75)
+    stage.lamp(scene, "SUN", at=(6, -4, 6), toward=(0, 1.2, 0), power=7.5,
+               color=(1.0, 0.78, 0.52), size=0.012)
     kit = _materials()
     for part in (_walls, _room_behind, _pergola, _table_group, _shelf_group, _plants, _garden):
         shape = Shape(random.Random(part.__name__))
@@ -47,8 +50,8 @@ def build(
         shape.to_object(part.__name__.strip("_"), scene.collection, kit)
     stage.camera(
         scene,
-        path=[(1.05, -2.75, 1.50), (0.55, -2.62, 1.47), (0.05, -2.52, 1.44), (-0.40, -2.45, 1.42)],
-        look=[(-0.15, 2.0, 1.12), (-0.08, 2.0, 1.12), (0.0, 2.0, 1.12), (0.05, 2.0, 1.12)],
+        path=CAMERA_PATH,
+        look=LOOK_PATH,
         lens=29.0,
     )
     return scene
@@ -76,12 +79,15 @@ def _materials() -> dict[str, bpy.types.Material]:
         "cover": m.plain("cover", (1.0, 1.0, 1.0), rough=0.55),
         "pages": m.plain("pages", (0.78, 0.70, 0.54), rough=0.9),
         "gilt": m.plain("gilt", (0.80, 0.58, 0.22), rough=0.35, metal=0.7),
-        "fruit": m.plain("fruit", (0.90, 0.32, 0.03), rough=0.4),
+        "fruit": m.plain("fruit", (0.90, 0.22, 0.004), rough=0.4),
         "stem": m.plain("stem", (0.16, 0.15, 0.05), rough=0.8),
         "leaf": m.leaf("leaf", (0.075, 0.21, 0.035)),
         "vine": m.leaf("vine", (0.16, 0.30, 0.04)),
         "flower": m.leaf("flower", (0.75, 0.08, 0.22), rib=(0.9, 0.3, 0.4)),
         "grass": m.plain("grass", (0.16, 0.24, 0.06), rough=0.95),
+        "thicket": m.plain("thicket", (0.018, 0.045, 0.010), rough=0.95),
+        "ridge": m.plain("ridge", (0.13, 0.22, 0.17), rough=0.95),
+        "enamel": m.plain("enamel", (0.85, 0.42, 0.03), rough=0.3),
         "bulb": m.glow("bulb", (1.0, 0.62, 0.25), 9.0),
         "hills": m.picture("hills", pictures.draw("hills", (168, 240), pictures.hills)),
         "circles": m.picture("circles", pictures.draw("circles", (160, 240), pictures.circles)),
@@ -103,7 +109,14 @@ def _walls(shape: Shape, scene: bpy.types.Scene) -> None:
     shape.box((-1.9, y - 0.13, 2.29), (1.34, 0.10, 0.14), "beam")
     for x in (-2.43, -1.37):
         shape.box((x, y - 0.10, 1.125), (0.06, 0.14, 2.25), "shutter")
-    shape.box((-2.62, y - 0.28, 1.10), (0.05, 0.9, 2.15), "shutter", turn=(0, 0, 28))
+    # The door stands open at an angle, so that its two panels face the camera.
+    shape.place(-2.44, y - 0.17, 0, turn=-116)
+    shape.box((0.42, 0, 1.10), (0.84, 0.045, 2.15), "shutter")
+    for z, tall in ((0.55, 0.78), (1.58, 0.96)):
+        shape.box((0.42, 0, z), (0.60, 0.065, tall), "shutter", tint=(0.8, 0.85, 0.85))
+        shape.box((0.42, 0, z), (0.50, 0.075, tall - 0.1), "shutter", tint=(1.15, 1.1, 1.1))
+    shape.tube([(0.76, 0.03, 1.02), (0.76, 0.075, 1.02), (0.66, 0.075, 1.02)], 0.010, "brass")
+    shape.place(0, 0, 0)
     # The window: sill, frame, thin bars, and shutters folded back on the wall.
     shape.box((1.5, y - 0.17, 0.93), (1.5, 0.16, 0.05), "white")
     for x in (0.87, 1.5, 2.13):
@@ -116,7 +129,7 @@ def _walls(shape: Shape, scene: bpy.types.Scene) -> None:
         for side in (-1, 1):
             shape.box((x + side * 0.27, y - 0.19, 1.55), (0.05, 0.04, 1.26), "shutter")
     shape.box((-3.0, -1.0, high / 2), (0.2, 9.0, high), "plaster", grain=False)
-    for y0, z, key in ((-0.2, 1.75, "hills"), (0.75, 1.68, "circles"), (1.62, 1.74, "botanic")):
+    for y0, z, key in ((-0.05, 1.70, "botanic"), (0.78, 1.78, "hills"), (1.60, 1.70, "circles")):
         shape.place(-2.885, y0, z, turn=90)
         props.framed(shape, width=0.60, height=0.84, key=key)
     shape.place(0, 0, 0)
@@ -188,7 +201,7 @@ def _table_group(shape: Shape, scene: bpy.types.Scene) -> None:
     top = 0.74
     shape.place(x - 0.52, y + 0.1, top, turn=-20)
     props.desk_lamp(shape)
-    stage.lamp(scene, "POINT", at=(x - 0.285, y + 0.015, top + 0.36), power=14,
+    stage.lamp(scene, "POINT", at=(x - 0.285, y + 0.015, top + 0.36), power=22,
                color=(1.0, 0.62, 0.28), size=0.05)
     shape.place(x + 0.2, y + 0.02, top)
     shape.lathe([(0.0, 0), (0.06, 0), (0.13, 0.05), (0.16, 0.085), (0.152, 0.085), (0.11, 0.04),
@@ -263,15 +276,24 @@ def _plants(shape: Shape, scene: bpy.types.Scene) -> None:
 
 
 def _garden(shape: Shape, scene: bpy.types.Scene) -> None:
-    """What lies beyond the railing: grass and a loose hedge."""
-    shape.box((20, 10, -0.16), (33, 60, 0.1), "grass", grain=False)
+    """What lies beyond the railing: grass, a hedge with a dark heart, a far ridge."""
+    shape.box((28, 20, -0.16), (49, 70, 0.1), "grass", grain=False)
     rng = shape.rng
-    for n in range(26):
-        x, y = 5.5 + rng.uniform(-0.5, 3.0), -1.5 + n * 0.6
-        tall = rng.uniform(1.2, 2.6)
-        shape.tube([(x, y, -0.1), (x + 0.1, y, tall * 0.8)], [0.05, 0.02], "stem", sides=6)
-        props.leafage(shape, rng, count=110, low=(x - 0.6, y - 0.6, 0.2), high=(x + 0.6, y + 0.6, tall),
-                      leaf=0.26)
+    for n in range(34):
+        x, y = 5.6 + rng.uniform(-0.3, 0.5) + n * 0.12, -1.5 + n * 0.5
+        tall = 1.5 + 0.5 * math.sin(n * 1.7) + rng.uniform(0.0, 0.5)
+        heart = [(0.0, -0.1), (0.42, 0.2), (0.5, tall * 0.6), (0.3, tall * 0.9), (0.0, tall)]
+        shape.lathe(heart, (x, y, 0), "thicket", sides=9)
+        props.leafage(shape, rng, count=150, low=(x - 0.62, y - 0.62, 0.0),
+                      high=(x + 0.62, y + 0.62, tall + 0.15), leaf=0.2)
+    rows, uv = [], []
+    for k, (near, high) in enumerate(((40.0, 0.0), (46.0, 3.5), (56.0, 6.5), (70.0, 4.0))):
+        angles = [math.radians(-20 + 130 * n / 40) for n in range(41)]
+        rows.append([(near * math.cos(a), near * math.sin(a),
+                      high * (1 + 0.35 * math.sin(a * 7 + k) + 0.12 * math.sin(a * 23)))
+                     for a in angles])
+        uv.append([(a * near, near) for a in angles])
+    shape.sheet(rows, "ridge", uv=uv)
 
 
 def main(arguments: list[str]) -> int:

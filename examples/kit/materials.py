@@ -202,4 +202,6 @@ def picture(name: str, image: bpy.types.Image, *, rough: float = 0.6,
 def glow(name: str, color: Color, strength: float) -> bpy.types.Material:
     """Return a light source's own surface."""
     g = Graph(name)
+    # Seen, but not sampled as a lamp: shadow rays to dozens of tiny bulbs would only add noise.
+    g.material.cycles.emission_sampling = "NONE"
     return g.finish(g.node("ShaderNodeEmission", {"Color": color, "Strength": strength}))

@@ -162,11 +162,13 @@ def wire(shape: Shape, a: Color, b: Color, *, sag: float, radius: float = 0.006,
 
 
 def desk_lamp(shape: Shape) -> None:
-    """Add a jointed lamp of thin rods, its shade 0.28 m out along +X at 0.42 m; keys `brass`."""
+    """Add a jointed lamp of thin rods, its shade 0.28 m out along +X at 0.42 m; keys `brass`,
+    `enamel`, `bulb`.
+    """
     shape.lathe([(0.0, 0), (0.09, 0), (0.09, 0.015), (0.015, 0.028), (0.0, 0.03)], (0, 0, 0), "brass")
     shape.tube([(0, 0, 0.02), (-0.07, 0, 0.30), (0.20, 0, 0.50)], 0.007, "brass", sides=6)
     shape.tube([(0, 0.02, 0.02), (-0.06, 0.02, 0.29)], 0.0035, "brass", sides=5)
-    shape.lathe([(0.10, -0.09), (0.085, -0.03), (0.03, 0.02), (0.0, 0.03)], (0.25, 0, 0.47), "brass")
+    shape.lathe([(0.10, -0.09), (0.085, -0.03), (0.03, 0.02), (0.0, 0.03)], (0.25, 0, 0.47), "enamel")
     shape.lathe([(0.0, -0.07), (0.03, -0.05), (0.02, 0.0)], (0.25, 0, 0.47), "bulb", sides=12)
 
 

@@ -40,6 +40,7 @@ def new_scene(name: str, *, size: tuple[int, int], frames: int, samples: int) ->
     cycles.samples = samples
     cycles.use_adaptive_sampling = False
     cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
+    cycles.denoising_prefilter = "FAST"
     cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 4, 3, 2
     cycles.transparent_max_bounces = 8
     # Two or three lamps and a sky: choosing evenly among them is as clean and cheaper.
