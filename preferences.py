@@ -11,9 +11,10 @@ import bpy
 from bpy.props import StringProperty
 from bpy.types import AddonPreferences, Context
 
+from .backend.paths import default_data_dir
+
 # This file lies in the extension's root, so this is the extension's id ("bl_ext.….depthshot").
 EXTENSION = __package__
-ROOT = Path(__file__).resolve().parent
 PYTHON_VARIABLE = "DEPTHSHOT_BACKEND_PYTHON"
 
 
@@ -35,7 +36,7 @@ class Preferences:
 def preferences(context: Context) -> Preferences:
     """Return the preferences for the file that is open now."""
     stored = context.preferences.addons[EXTENSION].preferences
-    data = _path(stored.data_folder) or data_dir()
+    data = _path(stored.data_folder) or default_data_dir()
     return Preferences(
         takes=_path(stored.takes_folder) or _default_takes(data),
         backend_python=_path(stored.backend_python)
@@ -53,15 +54,6 @@ def _default_takes(data: Path) -> Path:
     if bpy.data.filepath:
         return Path(bpy.data.filepath).parent / "depthshot"
     return data / "takes"
-
-
-def data_dir() -> Path:
-    """Return the usual folder for Depthshot's data on this system."""
-    if sys.platform == "win32":
-        return Path(os.environ["LOCALAPPDATA"]) / "Depthshot"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "Depthshot"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "depthshot"
 
 
 def _environment_python(data: Path) -> Path:

@@ -208,9 +208,7 @@ class DepthshotStatus(PropertyGroup):
         max=1.0,
         subtype="FACTOR",
     )
-    time_left: StringProperty(
-        name="Time Left", description="How long the rest will probably take"
-    )
+    time_left: StringProperty(name="Time Left", description="How long the rest will probably take")
     message: StringProperty(
         name="Message", description="How the last generation ended, or what it is waiting for"
     )

@@ -8,6 +8,7 @@ out. Low-level exceptions are translated into one of these exactly once, where t
     ├── TakeError            a take folder is incomplete or damaged
     ├── SettingError         an unknown model, or a setting outside its card
     ├── CaptureError         the scene cannot be captured (camera, missing data, failed child)
+    ├── TargetError          a take cannot be put where it should go in Blender
     ├── StorageError         the disk is full or a folder cannot be written
     ├── Cancelled            somebody asked for the work to stop
     └── BackendError         the local backend process
@@ -39,6 +40,10 @@ class SettingError(DepthshotError):
 
 class CaptureError(DepthshotError):
     """The scene cannot be captured as it is."""
+
+
+class TargetError(DepthshotError):
+    """A take cannot be put where it should go in Blender."""
 
 
 class StorageError(DepthshotError):

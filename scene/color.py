@@ -1,0 +1,92 @@
+"""View transforms: how a finished picture is shown again without being transformed twice.
+
+A take's frames already carry the view transform of the scene they come from. Where they are shown
+through a view transform again, their input colour space has to be that transform's inverse
+(measured: Standard and Filmic exact, AgX within a code value or two for what it can produce).
+A look, exposure, gamma, curves, white balance or another display come on top of the transform and
+have no inverse here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+from bpy.types import Scene
+
+PLAIN = "sRGB"
+# View transform -> the input colour space that undoes it on an sRGB display.
+INVERSES = {
+    "Standard": PLAIN,
+    "Filmic": "Filmic sRGB",
+    "AgX": "AgX Base sRGB",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ViewInverse:
+    """How a picture has to come in so that a scene shows it as it is.
+
+    Attributes:
+        color_space: Input colour space; the nearest there is when something has no inverse.
+        obstacles: What the scene's view does that no colour space undoes, in words.
+    """
+
+    color_space: str
+    obstacles: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the scene will show the picture as it was made."""
+        return not self.obstacles
+
+    @property
+    def in_words(self) -> str:
+        """The obstacles as "a", "a and b" or "a, b and c"."""
+        *others, last = self.obstacles
+        return f"{', '.join(others)} and {last}" if others else last
+
+
+def view_inverse(scene: Scene) -> ViewInverse:
+    """Return what undoes the view of `scene`."""
+    view = scene.view_settings
+    obstacles = []
+    color_space = INVERSES.get(view.view_transform)
+    if color_space is None or color_space not in _input_spaces():
+        color_space = PLAIN
+        obstacles.append(f"the view transform “{view.view_transform}”")
+    display = scene.display_settings.display_device
+    if display != PLAIN:
+        obstacles.append(f"the display “{display}”")
+    if view.look != "None":
+        obstacles.append(f"the look “{view.look}”")
+    if view.exposure != 0:
+        obstacles.append(f"an exposure of {view.exposure:g}")
+    if view.gamma != 1:
+        obstacles.append(f"a gamma of {view.gamma:g}")
+    if view.use_curve_mapping:
+        obstacles.append("curves")
+    # White balance came with Blender 4.3.
+    if getattr(view, "use_white_balance", False):
+        obstacles.append("a white balance")
+    return ViewInverse(color_space, tuple(obstacles))
+
+
+def show_plain(scene: Scene) -> None:
+    """Make `scene` show sRGB pictures exactly as they are."""
+    scene.display_settings.display_device = PLAIN
+    view = scene.view_settings
+    view.view_transform = "Standard"
+    view.look = "None"
+    view.exposure = 0.0
+    view.gamma = 1.0
+    view.use_curve_mapping = False
+    if hasattr(view, "use_white_balance"):
+        view.use_white_balance = False
+    # The sequencer adds noise when it turns floats into bytes; these pictures are bytes already.
+    scene.render.dither_intensity = 0.0
+
+
+def _input_spaces() -> set[str]:
+    names = bpy.types.ColorManagedInputColorspaceSettings.bl_rna.properties["name"].enum_items
+    return set(names.keys())

@@ -1,0 +1,92 @@
+"""Whose sequencer gets a take: the shot's own scene or a separate one for the edit.
+
+One strip is enough to make Blender render a scene's sequencer in place of its 3D picture, F12 and
+later stills included. A take therefore stays out of the shot's own scene, unless that scene is an
+edit already or the artist asked for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import bpy
+from bpy.types import Scene
+
+from ...backend.take import Take
+from ..color import show_plain, view_inverse
+from ..compat import strips
+
+Place = Literal["AUTO", "EDIT", "SCENE"]
+
+_SUFFIX = " edit"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The scene that was chosen, and what the artist should know about it."""
+
+    scene: Scene
+    notes: tuple[str, ...]
+
+
+def choose_scene(shot_scene: Scene, take: Take, *, place: Place) -> Choice:
+    """Return the scene whose sequencer gets the take; an edit scene is made if there is none."""
+    if place == "SCENE" and shot_scene.library is None:
+        if renders_strips(shot_scene):
+            return Choice(shot_scene, ())
+        note = f"Rendering “{shot_scene.name}” now gives its strips in place of the 3D picture."
+        return Choice(shot_scene, (note,))
+    inverse = view_inverse(shot_scene)
+    usable = place == "AUTO" and shot_scene.library is None and renders_strips(shot_scene)
+    if usable and inverse.exact:
+        return Choice(shot_scene, ())
+    name = edit_scene_name(shot_scene)
+    edit = bpy.data.scenes.get(name)
+    if edit is None:
+        edit = _new_edit_scene(name, shot_scene, take)
+    if usable:
+        reason = f"“{shot_scene.name}” shows pictures through {inverse.in_words}"
+    else:
+        reason = f"rendering “{shot_scene.name}” stays as it is"
+    return Choice(edit, (f"The take lies in the scene “{edit.name}”: {reason}.",))
+
+
+def edit_scene_name(scene: Scene) -> str:
+    """Return the name of the edit scene that belongs to `scene`."""
+    # A name has a largest length in bytes, with the zero at its end.
+    most = bpy.types.ID.bl_rna.properties["name"].length_max - 1 - len(_SUFFIX)
+    return scene.name.encode()[:most].decode(errors="ignore") + _SUFFIX
+
+
+def renders_strips(scene: Scene) -> bool:
+    """Return whether Blender renders the scene's strips in place of its 3D picture."""
+    editor = scene.sequence_editor
+    if editor is None or not scene.render.use_sequencer:
+        return False
+    return any(
+        strip.type != "SOUND" and not strip.mute and not editor.channels[strip.channel].mute
+        for strip in strips(editor)
+    )
+
+
+def frame_rate(scene: Scene) -> float:
+    """Return the frames a second of a scene."""
+    return scene.render.fps / scene.render.fps_base
+
+
+def _new_edit_scene(name: str, shot_scene: Scene, take: Take) -> Scene:
+    edit = bpy.data.scenes.new(name)
+    render = edit.render
+    render.resolution_x, render.resolution_y = take.size
+    render.resolution_percentage = 100
+    render.pixel_aspect_x = shot_scene.render.pixel_aspect_x
+    render.pixel_aspect_y = shot_scene.render.pixel_aspect_y
+    render.fps = max(1, round(take.fps))
+    render.fps_base = render.fps / take.fps
+    # Blender keeps first <= last at each assignment.
+    edit.frame_end = take.frame_start + take.frames - 1
+    edit.frame_start = take.frame_start
+    edit.frame_set(take.frame_start)
+    show_plain(edit)
+    return edit
