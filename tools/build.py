@@ -2,6 +2,7 @@
 
 import subprocess
 import tomllib
+import zipfile
 from pathlib import Path
 
 from . import pip
@@ -9,6 +10,22 @@ from .console import DevError
 from .environments import ROOT, Environment
 
 MAX_BYTES = 40_000_000
+
+# All that ships, at the top of the zip. A stray file of the checkout is refused, not shipped.
+SHIPS = {
+    "__init__.py",
+    "backend",
+    "blender_manifest.toml",
+    "CHANGELOG.md",
+    "LICENSE",
+    "operators",
+    "panels",
+    "preferences.py",
+    "properties.py",
+    "README.md",
+    "requirements",
+    "scene",
+}
 
 
 def builder(environment: Environment) -> Path:
@@ -31,7 +48,8 @@ def build(environment: Environment, folder: Path) -> Path:
         The zip's path.
 
     Raises:
-        DevError: the builder refused something, or the zip is larger than MAX_BYTES.
+        DevError: the builder refused something, a stray file would ship, or the zip is larger than
+            MAX_BYTES.
     """
     manifest = tomllib.loads((ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,6 +58,14 @@ def build(environment: Environment, folder: Path) -> Path:
     _run([*tool, "validate", str(ROOT)])
     _run([*tool, "build", "--source-dir", str(ROOT), "--output-filepath", str(target)])
     _run([*tool, "validate", str(target)])
+    with zipfile.ZipFile(target) as archive:
+        strays = {name.split("/")[0] for name in archive.namelist()} - SHIPS
+    if strays:
+        target.unlink()
+        raise DevError(
+            f"{', '.join(sorted(strays))} would ship: move it elsewhere, or add it to "
+            "paths_exclude_pattern in blender_manifest.toml or to SHIPS in tools/build.py."
+        )
     size = target.stat().st_size
     if size > MAX_BYTES:
         target.unlink()

@@ -66,7 +66,7 @@ def backend() -> Environment:
         version=sys.version_info[:2],
         locks=(LOCKS / "backend.txt", LOCKS / "dev.txt"),
         with_torch=True,
-        download=220e6,
+        download=240e6,
         disk=4e9,
     )
 
@@ -90,7 +90,7 @@ def blender(version: str | None = None) -> Environment:
         version=(3, 11) if numbers < (5, 1) else (3, 13),
         locks=(lock,),
         with_torch=False,
-        download=400e6,
+        download=405e6,
         disk=2e9,
     )
 
@@ -100,7 +100,7 @@ def key(environment: Environment) -> str:
     digest = hashlib.sha256()
     digest.update(repr((environment.version, environment.with_torch)).encode())
     if environment.with_torch:
-        digest.update(torch_build.VERSION.encode())
+        digest.update(torch_build.requirement().encode())
     for lock in environment.locks:
         digest.update(lock.read_bytes())
     return digest.hexdigest()
@@ -178,7 +178,7 @@ def _make(environment: Environment, interpreter: Path) -> None:
     if environment.folder.exists():
         say("  what is there is unfinished or older than the lock files: made again")
         shutil.rmtree(environment.folder)
-    log = environment.folder.with_suffix(".log")
+    log = root() / f"{environment.name}.log"
     log.unlink(missing_ok=True)
     with step("an empty environment"):
         _create(environment, interpreter)
@@ -218,5 +218,5 @@ def _install_torch(environment: Environment, *, log: Path) -> None:
         about += ", then about 3 GB of GPU libraries"
     # Only GPU libraries are left to pip here; everything else torch needs is in the lock.
     only = [] if build.needs_gpu_libraries else ["--no-deps"]
-    with step(f"torch {torch_build.VERSION} ({about} to download)"):
+    with step(f"{torch_build.requirement()} ({about} to download)"):
         pip.install(environment.python, ["--quiet", *only, *build.arguments], log=log)

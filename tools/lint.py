@@ -37,7 +37,9 @@ def main(environment: Environment) -> int:
     files = sources(ROOT)
     names = [str(path) for path in files]
     failed = False
-    for command in ([*ruff, "check", *names], [*ruff, "format", "--check", *names]):
+    style = [*ruff, "check", *names]
+    layout = [*ruff, "format", "--check", "--output-format=concise", *names]
+    for command in (style, layout):
         done = subprocess.run(command, cwd=ROOT, env=pip.clean_environment(), check=False)
         failed |= done.returncode != 0
     for sentence in too_long(files):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import addresses, pip
 
-VERSION = "2.13.0"
+REQUIREMENT_FILE = Path(__file__).resolve().parent.parent / "requirements" / "torch.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,12 @@ class TorchBuild:
     arguments: tuple[str, ...]
     url: str
     needs_gpu_libraries: bool
+
+
+def requirement() -> str:
+    """The version the checkout asks for, as `torch==1.2.3`."""
+    lines = REQUIREMENT_FILE.read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if line.startswith("torch=="))
 
 
 def has_gpu() -> bool:
@@ -53,17 +59,15 @@ def choose(python: Path, *, log: Path, gpu: bool | None = None) -> TorchBuild:
     Raises:
         DevError: no build fits, or the index cannot be reached.
     """
-    requirement = f"torch=={VERSION}"
-    url = pip.chosen_file(python, requirement, [], log=log)
-    if not sys.platform.startswith("linux"):
-        return TorchBuild((requirement,), url, needs_gpu_libraries=False)
-    if is_cpu_build(url):
-        return TorchBuild((requirement,), url, needs_gpu_libraries=False)
+    wanted = requirement()
+    url = pip.chosen_file(python, wanted, [], log=log)
+    if not sys.platform.startswith("linux") or is_cpu_build(url):
+        return TorchBuild((wanted,), url, needs_gpu_libraries=False)
     if has_gpu() if gpu is None else gpu:
-        return TorchBuild((requirement,), url, needs_gpu_libraries=True)
+        return TorchBuild((wanted,), url, needs_gpu_libraries=True)
     from_cpu_index = ["--index-url", addresses.TORCH_CPU_INDEX]
-    url = pip.chosen_file(python, requirement, from_cpu_index, log=log)
-    return TorchBuild((*from_cpu_index, requirement), url, needs_gpu_libraries=False)
+    url = pip.chosen_file(python, wanted, from_cpu_index, log=log)
+    return TorchBuild((*from_cpu_index, wanted), url, needs_gpu_libraries=False)
 
 
 def download_size(url: str) -> int | None:
