@@ -16,4 +16,4 @@ TARGETS = (strip,)
 
 def find_target(identifier: str) -> ModuleType:
     """Return the target with the id `identifier`."""
-    return next(target for target in TARGETS if target.ID == identifier)
+    return {target.ID: target for target in TARGETS}[identifier]
