@@ -84,12 +84,14 @@ def run_suite(
             *(f"--junitxml={report}", f"--rootdir={root}", *arguments),
         ]
         code = run_limited(command, limit=limit, cwd=root)
-        outcome = read_report(report) if report.is_file() else Outcome()
+        # pytest writes it last: without one, the tests were not all run, whatever the exit code.
+        reported = report.is_file()
+        outcome = read_report(report) if reported else Outcome()
     if code is None:
         say(f"tests/{name} did not end within {limit:.0f} s and was stopped: counted as a failure.")
         return outcome + Outcome(failed=1)
-    if code not in (0, _NO_TESTS) and not outcome.failed:
-        say(f"tests/{name} ended with exit code {code}: counted as a failure.")
+    if not reported or (code not in (0, _NO_TESTS) and not outcome.failed):
+        say(f"tests/{name} broke off with exit code {code}: counted as a failure.")
         return outcome + Outcome(failed=1)
     return outcome
 

@@ -1,0 +1,97 @@
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tools import suites
+from tools.environments import Environment
+from tools.suites import Outcome
+
+CASES = """
+import pytest
+def test_passes(): pass
+def test_fails(): assert False
+def test_is_skipped(): pytest.skip("no")
+@pytest.fixture
+def broken(): raise RuntimeError
+def test_errs(broken): pass
+"""
+
+
+@pytest.fixture
+def here() -> Environment:
+    """The environment that runs this test."""
+    return Environment(
+        name="here",
+        folder=Path(sys.prefix),
+        version=sys.version_info[:2],
+        locks=(),
+        with_torch=False,
+        download=0,
+        disk=0,
+    )
+
+
+def suite(root: Path, source: str) -> Path:
+    folder = root / "tests" / "some"
+    folder.mkdir(parents=True)
+    (folder / "test_some.py").write_text(source)
+    return root
+
+
+def run(here, root, *arguments, limit=100.0):
+    arguments = ["-q", "-p", "no:cacheprovider", *arguments]
+    return suites.run_suite("some", here, arguments, limit=limit, root=root)
+
+
+def test_counts_are_those_of_pytest(here, tmp_path):
+    root = suite(tmp_path, CASES)
+    assert run(here, root) == Outcome(passed=1, failed=2, skipped=1)
+    assert run(here, root, "-k", "passes") == Outcome(passed=1)
+    assert run(here, root, "-k", "nothing_has_this_name") == Outcome()
+
+
+def test_the_summary_is_the_line_that_machines_read():
+    total = Outcome(2, 0, 1) + Outcome(3, 1, 0)
+    assert str(total) == "5 passed, 1 failed, 1 skipped"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def test_crashes():\n    import os\n    os._exit(3)",
+        "import no_such_module_anywhere",
+        "def test_leaves_early():\n    import os\n    os._exit(0)",
+    ],
+)
+def test_a_suite_that_breaks_is_a_failure(here, tmp_path, source):
+    assert run(here, suite(tmp_path, source)).failed == 1
+
+
+def test_a_suite_that_hangs_is_ended_with_what_it_started(here, tmp_path):
+    root = suite(
+        tmp_path,
+        "import pathlib, subprocess, sys, time\n"
+        "def test_hangs():\n"
+        "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])\n"
+        "    pathlib.Path('child').write_text(str(child.pid))\n"
+        "    time.sleep(300)\n",
+    )
+    assert run(here, root, limit=8.0) == Outcome(failed=1)
+    child = int((root / "child").read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_folder_without_tests_is_nothing(here, tmp_path):
+    assert run(here, tmp_path) == Outcome()
+
+
+def test_an_ended_command_gives_its_exit_code(tmp_path):
+    command = [sys.executable, "-c", "raise SystemExit(9)"]
+    assert suites.run_limited(command, limit=60, cwd=tmp_path) == 9
+
+
+def test_the_python_of_an_environment_is_inside_it(here):
+    assert here.python.parent == Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin")
