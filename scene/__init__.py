@@ -1,0 +1,1 @@
+"""All code that reads or writes Blender data: capture, guides, targets, colour."""

@@ -1,0 +1,58 @@
+"""What differs between Blender versions, each difference in one place.
+
+Also loaded by path in the second Blender (`capture_child`), so it needs bpy and the standard
+library alone and imports nothing of the extension.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+FILE_OUTPUT = "CompositorNodeOutputFile"
+
+
+def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
+    """Return the top-level strips; they were called sequences up to Blender 4.4."""
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    """Return the scene's compositor node tree, or None where there is none."""
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group
+    return scene.node_tree if scene.use_nodes else None
+
+
+def use_png16(settings: bpy.types.ImageFormatSettings) -> None:
+    """Make the output a 16-bit RGB PNG; a view transform of its own is kept."""
+    # For a linear format an override is about its linear space, not about the display's.
+    linear = settings.file_format in {"OPEN_EXR", "OPEN_EXR_MULTILAYER", "HDR"}
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = "PNG"
+    settings.color_mode = "RGB"
+    settings.color_depth = "16"
+    if linear:
+        settings.color_management = "FOLLOW_SCENE"
+
+
+def use_multilayer_exr(settings: bpy.types.ImageFormatSettings) -> None:
+    """Make the output one float32 multilayer EXR with every pass in one part."""
+    if hasattr(settings, "media_type"):
+        settings.media_type = "MULTI_LAYER_IMAGE"
+    settings.file_format = "OPEN_EXR_MULTILAYER"
+    settings.color_depth = "32"
+    settings.exr_codec = "ZIP"
+    # Blender 5 writes one part a pass by default, and 5.0 then fails unless pixels are square.
+    if hasattr(settings, "use_exr_interleave"):
+        settings.use_exr_interleave = True
+
+
+def drop_settings(scene: bpy.types.Scene, name: str) -> None:
+    """Remove an add-on's property group from a scene, whether or not the add-on is enabled."""
+    if hasattr(scene, "bl_system_properties_get"):
+        properties = scene.bl_system_properties_get()
+    else:
+        properties = scene
+    if properties is not None and name in properties:
+        del properties[name]
