@@ -2,7 +2,7 @@
 
 A take's frames already carry the view transform of the scene they come from. Where they are shown
 through a view transform again, their input colour space has to be that transform's inverse
-(measured: Standard and Filmic exact, AgX within a code value or two for what it can produce).
+(tests/blender/test_color.py holds how near that comes).
 A look, exposure, gamma, curves, white balance or another display come on top of the transform and
 have no inverse here.
 """
@@ -20,6 +20,10 @@ INVERSES = {
     "Standard": PLAIN,
     "Filmic": "Filmic sRGB",
     "AgX": "AgX Base sRGB",
+    # From Blender 5.0 on. Khronos PBR Neutral has a colour space too, but it is no inverse:
+    # 4 code values off on average.
+    "ACES 1.3": "ACES 1.3 sRGB",
+    "ACES 2.0": "ACES 2.0 sRGB",
 }
 
 
