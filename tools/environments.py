@@ -67,7 +67,8 @@ def backend() -> Environment:
         locks=(LOCKS / "backend.txt", LOCKS / "dev.txt"),
         with_torch=True,
         download=240e6,
-        disk=4e9,
+        # A build of torch for GPUs brings its own libraries along.
+        disk=14e9 if torch_build.has_gpu() else 4e9,
     )
 
 

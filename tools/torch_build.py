@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import addresses, pip
+from .console import DevError, say
 
 REQUIREMENT_FILE = Path(__file__).resolve().parent.parent / "requirements" / "torch.txt"
 
@@ -50,8 +51,9 @@ def choose(python: Path, *, log: Path, gpu: bool | None = None) -> TorchBuild:
     """Picks the build.
 
     The configured package index has the say. Only where that would bring GPU libraries to a
-    Linux machine without a GPU is PyTorch's own index of CPU builds asked instead. On Windows
-    and macOS the common build is small already.
+    Linux machine without a GPU is PyTorch's own index of CPU builds asked instead; if that gives
+    nothing, the large build is taken, which works without a GPU too. On Windows and macOS the
+    common build is small already.
 
     Args:
         python: the environment's Python: its version and platform decide which wheels fit.
@@ -65,10 +67,15 @@ def choose(python: Path, *, log: Path, gpu: bool | None = None) -> TorchBuild:
     url = pip.chosen_file(python, wanted, [], log=log)
     if not sys.platform.startswith("linux") or is_cpu_build(url):
         return TorchBuild((wanted,), url, needs_gpu_libraries=False)
+    large = TorchBuild((wanted,), url, needs_gpu_libraries=True)
     if has_gpu() if gpu is None else gpu:
-        return TorchBuild((wanted,), url, needs_gpu_libraries=True)
+        return large
     from_cpu_index = ["--index-url", addresses.TORCH_CPU_INDEX]
-    url = pip.chosen_file(python, wanted, from_cpu_index, log=log)
+    try:
+        url = pip.chosen_file(python, wanted, from_cpu_index, log=log)
+    except DevError as error:
+        say(f"  no build for machines without a GPU: {error}")
+        return large
     return TorchBuild((*from_cpu_index, wanted), url, needs_gpu_libraries=False)
 
 
