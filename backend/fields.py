@@ -49,8 +49,14 @@ def parse_json(data: bytes, *, name: str, error: type[DepthshotError]) -> object
     def refuse(constant: str) -> object:
         raise ValueError(f"{constant} is not JSON")
 
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        values = dict(pairs)
+        if len(values) != len(pairs):
+            raise ValueError("a field is given twice")
+        return values
+
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=refuse)
+        return json.loads(data.decode("utf-8"), parse_constant=refuse, object_pairs_hook=once)
     except (ValueError, RecursionError) as reason:
         raise error(f"{name} is not valid JSON ({reason}); write it again.") from reason
 
@@ -82,17 +88,29 @@ class Fields:
             raise self.error(f"{self.place}: the field '{name}' is missing.")
         return default
 
-    def number(self, name: str, *, above: float = -math.inf, default: object = ...) -> float:
-        """Return a finite float greater than `above`."""
+    def number(
+        self,
+        name: str,
+        *,
+        above: float = -math.inf,
+        least: float = -math.inf,
+        most: float = math.inf,
+        default: object = ...,
+    ) -> float:
+        """Return a finite float greater than `above` and in [least, most]."""
         value = self.get(name, default)
         try:
             usable = not isinstance(value, bool) and isinstance(value, int | float)
             number = float(value) if usable else math.nan
         except OverflowError:
             number = math.nan
-        if not (math.isfinite(number) and number > above):
-            wanted = "a finite number" + (f" above {above:g}" if above > -math.inf else "")
-            raise self.wrong(name, wanted, value)
+        if not (math.isfinite(number) and above < number and least <= number <= most):
+            limits = [
+                f" {word} {limit:g}"
+                for word, limit in (("above", above), ("from", least), ("up to", most))
+                if math.isfinite(limit)
+            ]
+            raise self.wrong(name, "a finite number" + ",".join(limits), value)
         return number
 
     def integer(self, name: str, *, least: int, most: int, default: object = ...) -> int:
@@ -122,6 +140,4 @@ class Fields:
 
     def child(self, name: str, default: object = ...) -> Fields:
         """Return a nested object."""
-        return Fields.of(
-            self.get(name, default), place=f"{self.place}: '{name}'", error=self.error
-        )
+        return Fields.of(self.get(name, default), place=f"{self.place}: '{name}'", error=self.error)

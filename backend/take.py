@@ -16,9 +16,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import TakeError
+from .errors import ShotError, TakeError
 from .fields import Fields, read_json
-from .wire import MAX_FRAME_NUMBER, MAX_FRAMES, MAX_JSON_BYTES, PROTOCOL
+from .names import check_path
+from .wire import (
+    MAX_FRAME_NUMBER,
+    MAX_FRAMES,
+    MAX_JSON_BYTES,
+    MAX_SIDE,
+    MAX_TEXT,
+    PROTOCOL,
+)
 
 TAKE_FILE = "take.json"
 FRAMES, MASKS, DEPTHS = "frames", "mask", "depth"
@@ -93,13 +101,15 @@ class Take:
             TakeError: a field is missing or wrong.
         """
         fields = Fields.of(value, place=TAKE_FILE, error=TakeError)
-        if fields.get("protocol") != PROTOCOL:
-            raise TakeError(f"{TAKE_FILE} was written by another version of Depthshot.")
-        width, height = fields.items("size", least=2, most=2)
+        protocol = fields.get("protocol")
+        if protocol != PROTOCOL or isinstance(protocol, bool):
+            raise TakeError(
+                f"{TAKE_FILE} was written by another version of Depthshot; generate it again."
+            )
         frames = fields.integer("frames", least=1, most=MAX_FRAMES)
         return cls(
             shot_sha256=fields.text("shot_sha256", most=64),
-            name=fields.text("name", most=20_000),
+            name=fields.text("name", most=MAX_TEXT),
             model=fields.text("model", most=200),
             revision=fields.text("revision", most=200),
             settings=fields.child("settings").values,
@@ -108,14 +118,47 @@ class Take:
                 "frame_start", least=-MAX_FRAME_NUMBER, most=MAX_FRAME_NUMBER
             ),
             frames=frames,
-            size=(width, height),
+            size=_size(fields),
             fps=fields.number("fps", above=0),
             digital_source_type=fields.text("digital_source_type", most=200),
-            generated=tuple(fields.items("generated", least=frames, most=frames)),
-            files=fields.child("files").values,
-            warnings=tuple(fields.items("warnings", least=0, most=10_000)),
+            generated=_generated(fields, frames),
+            files=_files(fields),
+            warnings=_warnings(fields),
             details=fields.child("details").values,
         )
+
+
+def _each(fields: Fields, name: str, *, least: int, most: int) -> tuple[Fields, list[str]]:
+    """Return a list field as an object with its positions as names, for typed reading."""
+    entries = fields.items(name, least=least, most=most)
+    named = {f"{name}[{position}]": entry for position, entry in enumerate(entries)}
+    return Fields(named, fields.place, fields.error), list(named)
+
+
+def _size(fields: Fields) -> tuple[int, int]:
+    sides, names = _each(fields, "size", least=2, most=2)
+    width, height = (sides.integer(name, least=1, most=MAX_SIDE) for name in names)
+    return width, height
+
+
+def _generated(fields: Fields, frames: int) -> tuple[float, ...]:
+    shares, names = _each(fields, "generated", least=frames, most=frames)
+    return tuple(shares.number(name, least=0, most=1) for name in names)
+
+
+def _warnings(fields: Fields) -> tuple[str, ...]:
+    sentences, names = _each(fields, "warnings", least=0, most=10_000)
+    return tuple(sentences.text(name, most=MAX_TEXT) for name in names)
+
+
+def _files(fields: Fields) -> dict[str, str]:
+    files = fields.child("files")
+    for path in files.values:
+        try:
+            check_path(path, place=f"{TAKE_FILE}: a name in 'files'")
+        except ShotError as reason:
+            raise TakeError(str(reason)) from reason
+    return {path: files.text(path, most=64) for path in files.values}
 
 
 def read_take(folder: Path) -> Take:

@@ -13,14 +13,15 @@ Conventions (docs/conventions.md has the drawing):
 
 from __future__ import annotations
 
+import contextlib
 import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from .errors import ShotError
+from .errors import ShotError, StorageError
 from .fields import Fields, quoted, read_json
+from .names import check_distinct, check_path
 
 PROTOCOL = 1
 SHOT_FILE = "shot.json"
@@ -32,34 +33,15 @@ MAX_STILLS = 64
 MAX_JSON_BYTES = 32 * 1024 * 1024
 MAX_FRAME_NUMBER = 1_048_574  # Blender's own limit for frame numbers
 MAX_TEXT = 20_000
-MAX_PATH = 1024
 MAX_GUIDES = 32
+MAX_LENGTH = 1e9  # metres or pixels: no shot needs more, and squares of it stay far from overflow
+MIN_FOCAL = 1e-6  # pixels
+MAX_FPS = 100_000.0
+# The guides whose values are read here; a guide of another name comes along if it is in order.
+KNOWN_GUIDES = ("depth", "flow")
 RIGID_TOLERANCE = 1e-4  # largest entry of |R R^T - I|; float32 matrices stay well below
 
 Matrix = tuple[tuple[float, float, float, float], ...]
-
-_DRIVE = re.compile(r"^[A-Za-z]:")
-
-
-def check_path(value: object, *, place: str) -> str:
-    """Return `value` as a safe relative path inside a shot.
-
-    Raises:
-        ShotError: it is absolute, leaves the folder, or uses anything but `/`.
-    """
-    if not isinstance(value, str) or not value or len(value) > MAX_PATH:
-        raise ShotError(
-            f"{place} must be the path of a file inside the shot's folder, not {quoted(value)}."
-        )
-    parts = value.split("/")
-    odd = "\\" in value or any(ord(character) < 32 for character in value)
-    odd = odd or any("\ud800" <= character <= "\udfff" for character in value)
-    if odd or value.startswith("/") or _DRIVE.match(value) or {"", ".", ".."} & set(parts):
-        raise ShotError(
-            f"{place} must be a relative path inside the shot's folder, written with '/',"
-            f" not {quoted(value)}."
-        )
-    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +61,10 @@ class Camera:
         matrix = _matrix(fields)
         _check_rigid(matrix, place=place)
         return cls(
-            fl_x=fields.number("fl_x", above=0),
-            fl_y=fields.number("fl_y", above=0),
-            cx=fields.number("cx"),
-            cy=fields.number("cy"),
+            fl_x=fields.number("fl_x", least=MIN_FOCAL, most=MAX_LENGTH),
+            fl_y=fields.number("fl_y", least=MIN_FOCAL, most=MAX_LENGTH),
+            cx=fields.number("cx", least=-MAX_LENGTH, most=MAX_LENGTH),
+            cy=fields.number("cy", least=-MAX_LENGTH, most=MAX_LENGTH),
             transform_matrix=matrix,
         )
 
@@ -113,9 +95,7 @@ class Still:
         return cls(
             image=check_path(fields.get("image"), place=f"{place}: 'image'"),
             index=fields.integer("index", least=0, most=frames - 1),
-            camera=None
-            if camera is None
-            else Camera.from_json(camera, place=f"{place}: 'camera'"),
+            camera=None if camera is None else Camera.from_json(camera, place=f"{place}: 'camera'"),
         )
 
     def to_json(self) -> dict[str, object]:
@@ -160,8 +140,15 @@ class Shot:
 
     def files(self) -> tuple[str, ...]:
         """Return every file that the shot names, each once, in order."""
+        return self._files(self.guides)
+
+    def required(self) -> tuple[str, ...]:
+        """Return the files without which the shot is not usable: those of guides known here."""
+        return self._files([name for name in self.guides if name in KNOWN_GUIDES])
+
+    def _files(self, guides: Iterable[str]) -> tuple[str, ...]:
         paths = [still.image for still in self.stills]
-        paths += [path for guide in self.guides.values() for path in guide if path is not None]
+        paths += [path for name in guides for path in self.guides[name] if path is not None]
         return tuple(dict.fromkeys(paths))
 
     @classmethod
@@ -188,15 +175,14 @@ class Shot:
             for index, entry in enumerate(fields.items("cameras", least=1, most=MAX_FRAMES))
         )
         stills = tuple(
-            Still.from_json(
-                entry, place=f"{SHOT_FILE}: stills[{position}]", frames=len(cameras)
-            )
+            Still.from_json(entry, place=f"{SHOT_FILE}: stills[{position}]", frames=len(cameras))
             for position, entry in enumerate(fields.items("stills", least=1, most=MAX_STILLS))
         )
-        return cls(
+        _check_places(stills)
+        shot = cls(
             name=fields.text("name", most=MAX_TEXT),
             size=_size(fields),
-            fps=fields.number("fps", above=0),
+            fps=fields.number("fps", above=0, most=MAX_FPS),
             frame_start=fields.integer(
                 "frame_start", least=-MAX_FRAME_NUMBER, most=MAX_FRAME_NUMBER
             ),
@@ -207,6 +193,8 @@ class Shot:
             negative_prompt=fields.text("negative_prompt", most=MAX_TEXT, default=""),
             seed=fields.integer("seed", least=0, most=2**63 - 1, default=0),
         )
+        check_distinct((SHOT_FILE, *shot.files()))
+        return shot
 
     def to_json(self) -> dict[str, object]:
         """Return the content of `shot.json`; `from_json` of it gives an equal shot."""
@@ -228,25 +216,64 @@ class Shot:
 def read_shot(folder: Path) -> Shot:
     """Read `shot.json` in `folder` and check that every file it names is there.
 
+    A guide this version does not know is left out when a file of it is missing.
+
     Raises:
         ShotError: `shot.json` is missing or wrong, or a named file is missing or a link.
     """
     shot = Shot.from_json(read_json(folder / SHOT_FILE, error=ShotError, largest=MAX_JSON_BYTES))
     root = folder.resolve()
+    for path in shot.required():
+        _check_file(root, path)
+    guides = {
+        name: paths
+        for name, paths in shot.guides.items()
+        if name in KNOWN_GUIDES or all(path is None or (root / path).is_file() for path in paths)
+    }
+    shot = replace(shot, guides=guides)
     for path in shot.files():
-        file = root.joinpath(*PurePosixPath(path).parts)
-        if not file.is_file():
-            raise ShotError(f"The shot names '{path}', but that file is missing; capture it again.")
-        if file.resolve() != file:
-            raise ShotError(f"The shot's file '{path}' is a link; put the file itself there.")
+        _check_file(root, path)
     return shot
 
 
 def write_shot(shot: Shot, folder: Path) -> None:
-    """Write `shot.json` into `folder`, checked by reading it as a receiver would."""
+    """Write `shot.json` into `folder`, checked by reading it as a receiver would.
+
+    Raises:
+        ShotError: the shot is not usable.
+        StorageError: the file cannot be written.
+    """
     value = shot.to_json()
     Shot.from_json(value)
-    (folder / SHOT_FILE).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    try:
+        (folder / SHOT_FILE).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    except OSError as reason:
+        raise StorageError(
+            f"{SHOT_FILE} cannot be written: {reason.strerror or reason}."
+        ) from reason
+
+
+def _check_file(root: Path, path: str) -> None:
+    file = root / path
+    try:
+        there, plain = file.is_file(), file.resolve() == file
+    except OSError as reason:  # a link to itself, a name the file system cannot hold
+        raise ShotError(f"The shot's file '{path}' cannot be read: {reason.strerror}.") from reason
+    if not there:
+        raise ShotError(f"The shot names '{path}', but that file is missing; capture it again.")
+    if not plain:
+        raise ShotError(f"The shot's file '{path}' is a link; put the file itself there.")
+
+
+def _check_places(stills: tuple[Still, ...]) -> None:
+    """Refuse two stills that claim to be the same output frame."""
+    taken: dict[int, int] = {}
+    for position, still in enumerate(stills):
+        if still.camera is None and taken.setdefault(still.index, position) != position:
+            raise ShotError(
+                f"{SHOT_FILE}: stills[{position}] is at index {still.index}, where"
+                f" stills[{taken[still.index]}] is already; give each its own frame or camera."
+            )
 
 
 def _matrix(fields: Fields) -> Matrix:
@@ -260,7 +287,12 @@ def _matrix(fields: Fields) -> Matrix:
             f"{fields.place}: transform_matrix[{number}]",
             fields.error,
         )
-        matrix.append(tuple(entries.number(str(column)) for column in range(4)))
+        matrix.append(
+            tuple(
+                entries.number(str(column), least=-MAX_LENGTH, most=MAX_LENGTH)
+                for column in range(4)
+            )
+        )
     return tuple(matrix)
 
 
@@ -294,22 +326,29 @@ def _size(fields: Fields) -> tuple[int, int]:
 
 
 def _guides(fields: Fields, *, frames: int) -> dict[str, tuple[str | None, ...]]:
+    """Read the guides known here strictly; others come along only if they are in order."""
     guides = fields.child("guides", {})
     if len(guides.values) > MAX_GUIDES:
         raise fields.wrong("guides", f"at most {MAX_GUIDES} guides", len(guides.values))
     result = {}
     for name in guides.values:
-        if not isinstance(name, str) or not name.isidentifier():
-            raise fields.wrong("guides", "an object with plain words as names", name)
-        place = f"{SHOT_FILE}: guides.{name}"
-        entries = guides.items(name, least=0, most=MAX_FRAMES)
-        if len(entries) != frames:
-            raise ShotError(
-                f"{place} has {len(entries)} entries, but the shot has {frames} frames;"
-                " give one for each frame, null where it is not known."
-            )
-        result[name] = tuple(
-            None if entry is None else check_path(entry, place=f"{place}[{index}]")
-            for index, entry in enumerate(entries)
-        )
+        if name in KNOWN_GUIDES:
+            result[name] = _guide(guides, name, frames=frames)
+        elif name.isidentifier():
+            with contextlib.suppress(ShotError):
+                result[name] = _guide(guides, name, frames=frames)
     return result
+
+
+def _guide(guides: Fields, name: str, *, frames: int) -> tuple[str | None, ...]:
+    place = f"{SHOT_FILE}: guides.{name}"
+    entries = guides.items(name, least=0, most=MAX_FRAMES)
+    if len(entries) != frames:
+        raise ShotError(
+            f"{place} has {len(entries)} entries, but the shot has {frames} frames;"
+            " give one for each frame, null where it is not known."
+        )
+    return tuple(
+        None if entry is None else check_path(entry, place=f"{place}[{index}]")
+        for index, entry in enumerate(entries)
+    )

@@ -1,0 +1,248 @@
+"""EXR files: the header read and checked before a decoder sees the file, and depth written.
+
+Source: "OpenEXR File Layout" (openexr.com): magic, version, attributes, chunk offsets; the ZIP
+compression's byte order and predictor as in OpenEXRCore's internal_zip.c.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import ShotError
+from .wire import MAX_PIXELS, MAX_SIDE
+
+MAGIC = b"\x76\x2f\x31\x01"
+HALF, FLOAT = 1, 2
+
+_VERSION = 2
+_TILED, _LONG_NAMES, _DEEP, _MULTIPART = 0x200, 0x400, 0x800, 0x1000
+_MAX_HEADER = 1024 * 1024
+_MAX_PARTS = 64
+_MAX_ATTRIBUTES = 1000
+_MAX_CHANNELS = 256
+_MAX_TILE = 4096
+_LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)  # rows a chunk, by compression
+_ZIP, _ZIP_LINES, _ZIP_LEVEL = 3, 16, 4
+_SAMPLE = "<iB3xii"  # of a channel: type, pLinear, reserved, x and y sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel: its full name, its part (subimage), and its type (0 uint, 1 half, 2 float)."""
+
+    name: str
+    part: int
+    kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExrHeader:
+    """What is needed to read pixels: the size, and every channel of every part."""
+
+    width: int
+    height: int
+    channels: tuple[Channel, ...]
+
+
+def read_header(path: Path, *, place: str) -> ExrHeader:
+    """Read and check the header of an EXR file; no pixel is decoded.
+
+    Args:
+        path: The file.
+        place: How a message names it.
+
+    Raises:
+        ShotError: it is no EXR, is damaged or truncated, is deep or subsampled, has parts of
+            different size, or exceeds the caps.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_MAX_HEADER)
+            size = path.stat().st_size
+    except OSError as reason:
+        raise ShotError(f"{place} cannot be read: {reason.strerror or reason}.") from reason
+    if not data.startswith(MAGIC):
+        raise ShotError(f"{place} is not an EXR file; write it as 32-bit float EXR.")
+    try:
+        return _Parser(data, place).header(size)
+    except (struct.error, IndexError, UnicodeDecodeError) as reason:
+        raise ShotError(f"{place} is a damaged EXR file; write it again.") from reason
+
+
+class _Parser:
+    """Walks the attributes of one file."""
+
+    def __init__(self, data: bytes, place: str) -> None:
+        self._data = data
+        self._place = place
+        self._at = len(MAGIC)
+
+    def header(self, file_bytes: int) -> ExrHeader:
+        flags = self._read("<I")[0]
+        known = _VERSION | _TILED | _LONG_NAMES | _MULTIPART
+        tiled_parts = _TILED | _MULTIPART  # a tiled part says so in its own header
+        if flags & 0xFF != _VERSION or flags & ~known or flags & tiled_parts == tiled_parts:
+            what = "deep" if flags & _DEEP else "of an unknown version"
+            raise ShotError(f"{self._place} is an EXR file {what}; write flat 32-bit float EXR.")
+        parts: list[dict[str, tuple[str, bytes]]] = []
+        while True:
+            part = self._attributes()
+            if not part:
+                break
+            parts.append(part)
+            if len(parts) > _MAX_PARTS:
+                raise self._damaged()
+            if not flags & _MULTIPART:
+                break
+        if not parts:
+            raise self._damaged()
+        windows = {self._window(part) for part in parts}
+        if len(windows) != 1:
+            raise ShotError(f"{self._place} has parts of different size; write them all in full.")
+        chunks = sum(self._chunks(part, tiled=bool(flags & _TILED)) for part in parts)
+        # Every chunk has an offset of 8 bytes and a head of at least 8: less is a torn file.
+        if self._at + chunks * 16 > file_bytes:
+            raise self._damaged()
+        channels = [
+            channel for index, part in enumerate(parts) for channel in self._channels(part, index)
+        ]
+        if not 1 <= len(channels) <= _MAX_CHANNELS:
+            raise self._damaged()
+        width, height = windows.pop()
+        return ExrHeader(width, height, tuple(channels))
+
+    def _read(self, layout: str) -> tuple:
+        values = struct.unpack_from(layout, self._data, self._at)
+        self._at += struct.calcsize(layout)
+        return values
+
+    def _name(self) -> str:
+        end = self._data.find(b"\0", self._at, self._at + 256)
+        if end < 0:
+            raise self._damaged()
+        name = self._data[self._at : end].decode("utf-8")
+        self._at = end + 1
+        return name
+
+    def _attributes(self) -> dict[str, tuple[str, bytes]]:
+        found: dict[str, tuple[str, bytes]] = {}
+        while name := self._name():
+            kind = self._name()
+            (length,) = self._read("<i")
+            value = self._data[self._at : self._at + max(length, 0)]
+            if length < 0 or len(value) != length or name in found:
+                raise self._damaged()
+            if len(found) >= _MAX_ATTRIBUTES:
+                raise self._damaged()
+            found[name] = kind, value
+            self._at += length
+        return found
+
+    def _value(self, part: dict[str, tuple[str, bytes]], name: str, kind: str) -> bytes:
+        found_kind, value = part.get(name, ("", b""))
+        if found_kind != kind:
+            raise self._damaged()
+        return value
+
+    def _window(self, part: dict[str, tuple[str, bytes]]) -> tuple[int, int]:
+        data = struct.unpack("<4i", self._value(part, "dataWindow", "box2i"))
+        display = struct.unpack("<4i", self._value(part, "displayWindow", "box2i"))
+        left, top, right, bottom = data
+        width, height = right - left + 1, bottom - top + 1
+        if not (
+            1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS
+        ):
+            raise ShotError(
+                f"{self._place} is {width} x {height}; at most {MAX_SIDE} pixels a side and"
+                f" {MAX_PIXELS // 1_000_000} megapixels are read, so write it smaller."
+            )
+        if data != display:
+            raise ShotError(
+                f"{self._place} holds only a part of its picture; write it whole, without a"
+                " border or crop."
+            )
+        return width, height
+
+    def _chunks(self, part: dict[str, tuple[str, bytes]], *, tiled: bool) -> int:
+        width, height = self._window(part)
+        kind = part.get("type", ("string", b"tiledimage" if tiled else b"scanlineimage"))[1]
+        if kind == b"tiledimage":
+            x, y, mode = struct.unpack("<IIB", self._value(part, "tiles", "tiledesc"))
+            if not (1 <= x <= _MAX_TILE and 1 <= y <= _MAX_TILE) or mode & 0xF:
+                raise ShotError(
+                    f"{self._place} has mipmaps or odd tiles; write a plain scanline EXR."
+                )
+            return -(-width // x) * -(-height // y)
+        if kind != b"scanlineimage":
+            raise ShotError(f"{self._place} is a deep EXR file; write flat 32-bit float EXR.")
+        (compression,) = struct.unpack("<B", self._value(part, "compression", "compression"))
+        if compression >= len(_LINES):
+            raise ShotError(f"{self._place} uses an unknown compression; write it with ZIP.")
+        return -(-height // _LINES[compression])
+
+    def _channels(self, part: dict[str, tuple[str, bytes]], index: int) -> list[Channel]:
+        inner = _Parser(self._value(part, "channels", "chlist"), self._place)
+        inner._at = 0
+        found: list[Channel] = []
+        while name := inner._name():
+            kind, _, across, down = inner._read(_SAMPLE)
+            if kind not in (0, HALF, FLOAT) or len(found) >= _MAX_CHANNELS:
+                raise self._damaged()
+            if (across, down) != (1, 1):
+                raise ShotError(
+                    f"{self._place}: the channel '{name[:60]}' is subsampled; write it in full."
+                )
+            found.append(Channel(name, index, kind))
+        return found
+
+    def _damaged(self) -> ShotError:
+        return ShotError(f"{self._place} is a damaged EXR file; write it again.")
+
+
+def encode_depth(depth: np.ndarray) -> bytes:
+    """Return an EXR file with one float32 channel `Z`, ZIP-compressed, the same bytes every time.
+
+    Args:
+        depth: (H, W) float32, planar z in metres.
+    """
+    if depth.dtype != np.float32 or depth.ndim != 2:
+        raise ValueError(f"expected (H, W) float32, not {depth.shape} {depth.dtype}")
+    height, width = depth.shape
+    window = struct.pack("<4i", 0, 0, width - 1, height - 1)
+    attributes = (
+        ("channels", "chlist", b"Z\0" + struct.pack(_SAMPLE, FLOAT, 0, 1, 1) + b"\0"),
+        ("compression", "compression", bytes([_ZIP])),
+        ("dataWindow", "box2i", window),
+        ("displayWindow", "box2i", window),
+        ("lineOrder", "lineOrder", b"\0"),
+        ("pixelAspectRatio", "float", struct.pack("<f", 1)),
+        ("screenWindowCenter", "v2f", struct.pack("<2f", 0, 0)),
+        ("screenWindowWidth", "float", struct.pack("<f", 1)),
+    )
+    head = MAGIC + struct.pack("<I", _VERSION)
+    for name, kind, value in attributes:
+        head += name.encode() + b"\0" + kind.encode() + b"\0"
+        head += struct.pack("<i", len(value)) + value
+    head += b"\0"
+    chunks = []
+    for top in range(0, height, _ZIP_LINES):
+        body = _zip_chunk(depth[top : top + _ZIP_LINES].astype("<f4").tobytes())
+        chunks.append(struct.pack("<ii", top, len(body)) + body)
+    starts = np.cumsum([0] + [len(chunk) for chunk in chunks[:-1]]) + len(head) + 8 * len(chunks)
+    return head + starts.astype("<u8").tobytes() + b"".join(chunks)
+
+
+def _zip_chunk(raw: bytes) -> bytes:
+    """Compress one chunk: even bytes before odd bytes, differences + 128, deflate."""
+    plain = np.frombuffer(raw, np.uint8)
+    parted = np.concatenate((plain[0::2], plain[1::2]))
+    coded = parted.copy()
+    coded[1:] -= parted[:-1]
+    coded[1:] += 128
+    packed = zlib.compress(coded, _ZIP_LEVEL)
+    return packed if len(packed) < len(raw) else raw  # as OpenEXR does: never larger than raw

@@ -1,0 +1,284 @@
+"""Writes a take: frames in the background, each whole or absent, and the record last.
+
+A file gets its name only when all of its bytes are written, so a killed process leaves no torn
+frame. What is finished is noted in `.job.jsonl`: its first line says which job the folder belongs
+to, every further line one frame with the hashes of its bytes. An interrupted job goes on from
+there; frames are not flushed to the disk one by one, because a frame lost with the power fails
+its hash and is made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from . import media
+from .bundle import shot_hash
+from .errors import StorageError, TakeError
+from .marks import frame_marks
+from .models.card import Card
+from .reader import ShotReader
+from .resume import JOB_FILE, Finished, put_aside, read_finished
+from .take import DEPTHS, FRAMES, MASKS, TAKE_FILE, Take, frame_name
+
+_log = logging.getLogger(__name__)
+
+_WORKERS = 2
+_WAITING = 4  # frames held in memory while they are encoded and written
+
+
+class TakeWriter:
+    """Writes the take of one job into a folder; to be used as a context manager.
+
+    Leaving the block waits for the frames given so far, so that they are kept.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        reader: ShotReader,
+        *,
+        card: Card,
+        settings: Mapping[str, object],
+        seed: int,
+        on_frame: Callable[[int], None] | None = None,
+    ) -> None:
+        """Open the folder, find what an interrupted attempt left, and put other jobs' files aside.
+
+        Args:
+            folder: The take's folder; made if missing.
+            reader: The shot.
+            card: The model.
+            settings: A value for every setting of the card.
+            seed: The job's seed.
+            on_frame: Called with an index when all files of the frame are whole on disk; from
+                the writer's threads, one call at a time.
+
+        Raises:
+            ShotError: the shot's files are not readable.
+            StorageError: the folder cannot be written.
+        """
+        self._folder = folder
+        self._shot = reader.shot
+        self._reader = reader
+        self._card = card
+        self._on_frame = on_frame
+        self._identity = {
+            "shot_sha256": shot_hash(reader.folder),
+            "model": card.id,
+            "revision": card.revision,
+            "settings": dict(settings),
+            "seed": seed,
+        }
+        self._marks = frame_marks(card)
+        self._warnings: dict[str, None] = {}
+        self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(_WAITING)
+        self._under_way: list[Future[None]] = []
+        try:
+            self._frames = self._open()
+        except OSError as reason:
+            raise _storage(folder, reason) from reason
+        self._resumed = frozenset(self._frames)
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="take")
+
+    def __enter__(self) -> TakeWriter:
+        """Return this writer."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for the frames given so far; raise what went wrong, unless something has already.
+
+        Raises:
+            StorageError: a frame could not be written.
+        """
+        self._pool.shutdown()
+        if kind is None:
+            self._raise()
+            return
+        for failed in (future.exception() for future in self._under_way):
+            if failed is not None:
+                _log.warning("a frame could not be written either: %s", failed)
+
+    def finished(self) -> frozenset[int]:
+        """Return the indices that an earlier attempt of this very job left whole on disk."""
+        return self._resumed
+
+    def frame(
+        self,
+        index: int,
+        *,
+        image: np.ndarray,
+        mask: np.ndarray,
+        depth: np.ndarray | None = None,
+    ) -> None:
+        """Take a frame and write it in the background; waits while too many are under way.
+
+        Args:
+            index: 0-based output index.
+            image: (H, W, 3) uint8, sRGB display values.
+            mask: (H, W) uint8; 255 = generated, 0 = from a still, between = share.
+            depth: (H, W) float32 planar z in metres, +inf where nothing is hit.
+
+        Raises:
+            StorageError: an earlier frame could not be written.
+            ValueError: the frame has another size or type; a model's mistake.
+        """
+        width, height = self._shot.size
+        if not 0 <= index < self._shot.frames:
+            raise ValueError(f"index {index} is not one of {self._shot.frames} frames")
+        _check(image, (height, width, 3), np.uint8)
+        _check(mask, (height, width), np.uint8)
+        if depth is not None:
+            _check(depth, (height, width), np.float32)
+        self._slots.acquire()
+        try:
+            self._raise()
+            # Copies: a model may go on in the same arrays.
+            own = image.copy(), mask.copy(), None if depth is None else depth.copy()
+            writing = self._pool.submit(self._write_frame, index, *own)
+        except BaseException:
+            self._slots.release()
+            raise
+        writing.add_done_callback(lambda _: self._slots.release())
+        self._under_way.append(writing)
+
+    def warn(self, message: str) -> None:
+        """Note a sentence for the artist in the take's record."""
+        with self._lock:
+            self._warnings[message] = None
+
+    def finish(self, details: Mapping[str, object]) -> Take:
+        """Wait for every frame, check that none is missing, and write `take.json`.
+
+        Args:
+            details: Device, versions, seconds of each phase: for people.
+
+        Raises:
+            StorageError: a frame or the record could not be written.
+            TakeError: the model left frames out.
+        """
+        self._pool.shutdown()
+        self._raise()
+        missing = [i for i in range(self._shot.frames) if i not in self._frames]
+        if missing:
+            raise TakeError(
+                f"The model made no frame {self._shot.frame(missing[0])}"
+                f" ({len(missing)} of {self._shot.frames} are missing); generate again."
+            )
+        ordered = [self._frames[index] for index in range(self._shot.frames)]
+        take = Take(
+            name=self._shot.name,
+            frame_start=self._shot.frame_start,
+            frames=self._shot.frames,
+            size=self._shot.size,
+            fps=self._shot.fps,
+            digital_source_type=self._card.digital_source_type,
+            generated=tuple(frame.generated for frame in ordered),
+            files={path: digest for frame in ordered for path, digest in frame.files.items()},
+            warnings=tuple(dict.fromkeys((*self._reader.warnings, *self._warnings))),
+            details=details,
+            **self._identity,
+        )
+        content = json.dumps(take.to_json(), indent=1, allow_nan=False).encode() + b"\n"
+        try:
+            _write_whole(self._folder / TAKE_FILE, content, durable=True)
+            (self._folder / JOB_FILE).unlink(missing_ok=True)
+        except OSError as reason:
+            raise _storage(self._folder / TAKE_FILE, reason) from reason
+        return take
+
+    def _open(self) -> dict[int, Finished]:
+        for name in (FRAMES, MASKS):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        finished = read_finished(self._folder, self._identity, shot=self._shot)
+        if finished is None:
+            moved = put_aside(self._folder)
+            if moved is not None:
+                self.warn(f"The files of another job were moved to '{moved.name}'.")
+            for name in (FRAMES, MASKS):
+                (self._folder / name).mkdir(exist_ok=True)
+            finished = {}
+        lines = [self._identity, *(frame.to_json(i) for i, frame in sorted(finished.items()))]
+        content = "".join(json.dumps(line) + "\n" for line in lines)
+        _write_whole(self._folder / JOB_FILE, content.encode(), durable=True)
+        (self._folder / TAKE_FILE).unlink(missing_ok=True)
+        return finished
+
+    def _write_frame(
+        self, index: int, image: np.ndarray, mask: np.ndarray, depth: np.ndarray | None
+    ) -> None:
+        """Encode and write the files of one frame; runs in the pool."""
+        frame = self._shot.frame(index)
+        contents = {
+            f"{FRAMES}/{frame_name(frame)}": media.encode_png(image, text=self._marks),
+            f"{MASKS}/{frame_name(frame)}": media.encode_mask(mask),
+        }
+        if depth is not None:
+            contents[f"{DEPTHS}/{frame_name(frame, '.exr')}"] = media.encode_depth(depth)
+        files = {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
+        done = Finished(files, round(float(mask.mean()) / 255, 6))
+        try:
+            if depth is not None:
+                (self._folder / DEPTHS).mkdir(exist_ok=True)
+            for path, content in contents.items():
+                _write_whole(self._folder / path, content)
+            with self._lock, (self._folder / JOB_FILE).open("ab") as stream:
+                stream.write(json.dumps(done.to_json(index)).encode() + b"\n")
+        except OSError as reason:
+            raise _storage(self._folder, reason) from reason
+        with self._lock:
+            self._frames[index] = done
+            if self._on_frame is not None:
+                self._on_frame(index)
+
+    def _raise(self) -> None:
+        """Raise the first error of the frames written so far; forget those that went well."""
+        waiting = []
+        for future in self._under_way:
+            if future.done():
+                future.result()
+            else:
+                waiting.append(future)
+        self._under_way = waiting
+
+
+def _check(array: np.ndarray, shape: tuple[int, ...], dtype: type) -> None:
+    if array.shape != shape or array.dtype != dtype:
+        raise ValueError(f"expected {shape} {dtype.__name__}, not {array.shape} {array.dtype}")
+
+
+def _write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
+    """Write a file under another name and rename it; `durable` waits for the disk first."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as stream:
+            stream.write(content)
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _storage(path: Path, reason: OSError) -> StorageError:
+    return StorageError(
+        f"The take cannot be written to '{path}': {reason.strerror or reason}."
+        " Free some space or choose another folder; finished frames are kept."
+    )
