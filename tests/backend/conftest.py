@@ -1,0 +1,32 @@
+"""What the backend's tests share: small shots, and how hard hypothesis tries."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.analytic import analytic_shot
+
+# HYPOTHESIS_PROFILE=ci makes the full number of cases, the same each time (test_fuzz.py); the
+# default is for working on the code.
+_CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("dev", deadline=None, print_blob=True, suppress_health_check=_CHECKS)
+settings.register_profile("ci", parent=settings.get_profile("dev"), derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
+
+
+@pytest.fixture
+def make_shot(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes an analytic shot and returns its folder.
+
+    It takes a name for the folder and what `tests.analytic.analytic_shot` takes.
+    """
+
+    def make(name: str = "shot", **options: object) -> Path:
+        return analytic_shot(tmp_path / name, **options)
+
+    return make
