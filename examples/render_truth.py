@@ -1,6 +1,6 @@
 """Render the true frames of a scene: what a take is measured against.
 
-    python examples/render_truth.py -- demo.blend --out truth --frames 1,2,24,25
+python examples/render_truth.py -- demo.blend --out truth --frames 1,2,24,25
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ import sys
 from pathlib import Path
 
 import bpy
+
+# A script sees its own folder, a test the package.
+if __package__:
+    from . import command
+else:
+    import command
 
 log = logging.getLogger(__name__)
 
@@ -60,14 +66,17 @@ def render_truth(
             log.info("true frame %d: %s", frame, path)
             written.append(path)
     finally:
-        for owner, name, value in reversed(kept):
+        for owner, name, value in kept:
             setattr(owner, name, value)
         scene.frame_set(before[0], subframe=before[1])
     return written
 
 
 def _overrides(scene: bpy.types.Scene, *, samples: int | None) -> list[tuple]:
-    """List (owner, property, value) in the order they must be set; they are undone backwards."""
+    """List (owner, property, value) in the order in which they must be set, and set back.
+
+    The kind of file decides which formats there are, the format which depths.
+    """
     render, image = scene.render, scene.render.image_settings
     values = [
         (render, "filepath", render.filepath),
@@ -81,7 +90,7 @@ def _overrides(scene: bpy.types.Scene, *, samples: int | None) -> list[tuple]:
         (render, "use_stamp", False),
         (render, "dither_intensity", 0.0),
     ]
-    # From 5.0 on the kind of file limits which formats may be chosen.
+    # Since 5.0.
     if hasattr(image, "media_type"):
         values.append((image, "media_type", "IMAGE"))
     values += [
@@ -101,7 +110,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="render_truth.py", description=__doc__.splitlines()[0])
     parser.add_argument("blend", type=Path, help="the .blend to open")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write into")
-    parser.add_argument("--frames", help="Blender frames, as 1,2,24; all of the scene's if left out")
+    parser.add_argument(
+        "--frames", help="Blender frames, as 1,2,24; all of the scene's if left out"
+    )
     parser.add_argument("--samples", type=int, help="Cycles samples; the scene's own if left out")
     options = parser.parse_args(arguments)
     if not options.blend.is_file():
@@ -120,5 +131,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    own = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
-    sys.exit(main(own))
+    sys.exit(main(command.own_arguments()))

@@ -58,8 +58,13 @@ class Shape:
         tint: Color = WHITE,
     ) -> None:
         """Add one flat face, counter-clockwise from outside."""
-        self.sheet([points[:2], [points[3], points[2]]], key, uv=[uv[:2], [uv[3], uv[2]]],
-                   tint=tint, smooth=False)
+        self.sheet(
+            [points[:2], [points[3], points[2]]],
+            key,
+            uv=[uv[:2], [uv[3], uv[2]]],
+            tint=tint,
+            smooth=False,
+        )
 
     def sheet(
         self,
@@ -110,7 +115,7 @@ class Shape:
         origin = Vector((0, 0, 0)) if grain else Vector(center)
         for indices, (u, v) in _BOX_FACES:
             if grain and size[v] > size[u]:
-                u, v = v, u  # noqa: PLW2901
+                u, v = v, u
             uv = [
                 (start[0] + corners[n][u] + origin[u], start[1] + corners[n][v] + origin[v])
                 for n in indices
@@ -162,8 +167,10 @@ class Shape:
         for radius, height in profile:
             angles = [2 * math.pi * k / sides for k in range(sides + 1)]
             rows.append(
-                [Vector(center) + Vector((radius * math.cos(a), radius * math.sin(a), height))
-                 for a in angles]
+                [
+                    Vector(center) + Vector((radius * math.cos(a), radius * math.sin(a), height))
+                    for a in angles
+                ]
             )
             uv.append([(a * 0.15, height) for a in angles])
         self.sheet(rows, key, uv=uv, tint=tint)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import bpy
 from mathutils import Vector
 
-Point = Sequence[float]
-Color = tuple[float, float, float]
+from .palette import Palette
+from .shape import Color, Point, Shape
 
 
 def new_scene(name: str, *, size: tuple[int, int], frames: int, samples: int) -> bpy.types.Scene:
@@ -23,10 +24,12 @@ def new_scene(name: str, *, size: tuple[int, int], frames: int, samples: int) ->
         samples: Cycles samples a pixel; the result is denoised.
 
     Raises:
-        ValueError: A size, frame count or sample count is not positive.
+        ValueError: There are no pixels, no samples, or too few frames for a move.
     """
-    if min(*size, frames, samples) < 1:
-        raise ValueError(f"size {size}, frames {frames} and samples {samples} must be at least 1")
+    if min(*size, samples) < 1:
+        raise ValueError(f"size {size} and samples {samples} must be at least 1")
+    if frames < 2:
+        raise ValueError(f"a camera move needs at least 2 frames, not {frames}")
     scene = bpy.data.scenes.new(name)
     scene.frame_start, scene.frame_end = 1, frames
     scene.frame_set(1)
@@ -42,7 +45,7 @@ def new_scene(name: str, *, size: tuple[int, int], frames: int, samples: int) ->
     cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
     cycles.denoising_prefilter = "FAST"
     cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 4, 3, 2
-    cycles.transparent_max_bounces = 8
+    cycles.transparent_max_bounces = 16
     # Two or three lamps and a sky: choosing evenly among them is as clean and cheaper.
     cycles.use_light_tree = False
     cycles.sample_clamp_indirect = 4.0
@@ -50,6 +53,16 @@ def new_scene(name: str, *, size: tuple[int, int], frames: int, samples: int) ->
     if bpy.context.window is not None:
         bpy.context.window.scene = scene
     return scene
+
+
+def furnish(
+    scene: bpy.types.Scene, parts: Sequence[Callable[[Shape], None]], palette: Palette
+) -> None:
+    """Let every part fill a shape of its own, which becomes an object of the part's name."""
+    for part in parts:
+        shape = Shape(random.Random(part.__name__))
+        part(shape)
+        shape.to_object(part.__name__.strip("_"), scene.collection, palette)
 
 
 def sky(scene: bpy.types.Scene, *, zenith: Color, horizon: Color, strength: float) -> None:
@@ -76,8 +89,16 @@ def sky(scene: bpy.types.Scene, *, zenith: Color, horizon: Color, strength: floa
     scene.world = world
 
 
-def lamp(scene: bpy.types.Scene, kind: str, *, at: Point, power: float, color: Color,
-         toward: Point | None = None, size: float = 0.1) -> bpy.types.Object:
+def lamp(
+    scene: bpy.types.Scene,
+    kind: str,
+    *,
+    at: Point,
+    power: float,
+    color: Color,
+    toward: Point | None = None,
+    size: float = 0.1,
+) -> bpy.types.Object:
     """Add a light: kind POINT, AREA or SUN, watts (W/m2 for the sun), `size` metres or radians."""
     light = bpy.data.lights.new(f"{kind.lower()} lamp", kind)
     light.energy, light.color = power, color
@@ -119,8 +140,9 @@ def animate(thing: bpy.types.ID, channel: str, values: Sequence, scene: bpy.type
             thing.keyframe_insert(channel, frame=first + (last - first) * n / (len(values) - 1))
 
 
-def camera(scene: bpy.types.Scene, path: Sequence[Point], look: Sequence[Point], *,
-           lens: float = 30.0) -> bpy.types.Object:
+def camera(
+    scene: bpy.types.Scene, path: Sequence[Point], look: Sequence[Point], *, lens: float = 30.0
+) -> bpy.types.Object:
     """Add the scene's camera: it travels along `path` and is held on a point that moves on `look`.
 
     Positions are keyed from the first frame to the last, whatever their number; a constraint
@@ -141,6 +163,6 @@ def camera(scene: bpy.types.Scene, path: Sequence[Point], look: Sequence[Point],
 
 
 def swing(thing: bpy.types.Object, scene: bpy.types.Scene, *, degrees: float, times: int) -> None:
-    """Let an object swing about its own X axis, to and fro `times` over the scene."""
+    """Let an object swing about its own Y axis, to and fro `times` over the scene."""
     angles = [math.radians(degrees) * (1, -1)[n % 2] for n in range(2 * times + 1)]
-    animate(thing, "rotation_euler", [(a, 0.0, 0.0) for a in angles], scene)
+    animate(thing, "rotation_euler", [(0.0, a, 0.0) for a in angles], scene)

@@ -8,12 +8,15 @@ from collections.abc import Callable
 
 import bpy
 
-Color = tuple[float, float, float]
-Painter = Callable[[float, float], Color]
+from .shape import Color
+
+Painter = Callable[[float, float], tuple[float, ...]]
 
 
 def draw(name: str, size: tuple[int, int], painter: Painter) -> bpy.types.Image:
     """Return an sRGB image of `painter(u, v)`, with u to the right and v up, both 0 to 1.
+
+    The painter returns a colour, or a colour and its alpha.
 
     It is packed, because a copy of the file loses the pixels of an image that was never saved.
     """
@@ -21,8 +24,9 @@ def draw(name: str, size: tuple[int, int], painter: Painter) -> bpy.types.Image:
     pixels = array("f")
     for y in range(height):
         for x in range(width):
-            pixels.extend((*painter((x + 0.5) / width, (y + 0.5) / height), 1.0))
-    image = bpy.data.images.new(name, width, height)
+            painted = painter((x + 0.5) / width, (y + 0.5) / height)
+            pixels.extend(painted if len(painted) == 4 else (*painted, 1.0))
+    image = bpy.data.images.new(name, width, height, alpha=True)
     image.pixels.foreach_set(pixels)
     image.update()
     image.pack()
@@ -47,8 +51,12 @@ def hills(u: float, v: float) -> Color:
     color = _mix((0.98, 0.80, 0.50), (0.20, 0.45, 0.55), (v - 0.16) / 0.79)
     if math.hypot((u - 0.62) * 0.75, v - 0.66) < 0.13:
         color = (0.93, 0.36, 0.20)
-    ridges = ((0.56, 3.0, 0.06, (0.62, 0.42, 0.45)), (0.46, 5.0, 0.05, (0.42, 0.28, 0.40)),
-              (0.36, 4.0, 0.06, (0.22, 0.20, 0.34)), (0.25, 7.0, 0.03, (0.09, 0.12, 0.22)))
+    ridges = (
+        (0.56, 3.0, 0.06, (0.62, 0.42, 0.45)),
+        (0.46, 5.0, 0.05, (0.42, 0.28, 0.40)),
+        (0.36, 4.0, 0.06, (0.22, 0.20, 0.34)),
+        (0.25, 7.0, 0.03, (0.09, 0.12, 0.22)),
+    )
     for base, waves, high, ridge in ridges:
         line = base + high * math.sin(u * waves + base * 40) + 0.012 * math.sin(u * 41 + base * 9)
         if v < line:
@@ -95,9 +103,34 @@ def botanic(u: float, v: float) -> Color:
     return paper
 
 
+def spray(u: float, v: float) -> tuple[float, float, float, float]:
+    """Paint a twig with leaves on both sides; between them it is clear."""
+    middle = 0.5 + 0.06 * math.sin(v * 5)
+    if abs(u - middle) < 0.014 and v < 0.8:
+        return (0.30, 0.22, 0.12, 1.0)
+    for n in range(7):
+        base, side = 0.10 + n * 0.115, 1 if n % 2 else -1
+        # Along the leaf and across it: each rises at its own angle from the twig.
+        angle = math.radians(28 + 9 * math.sin(n * 2.1))
+        x, y = (u - middle) * side * 0.75, v - base
+        along = (x * math.cos(angle) + y * math.sin(angle)) / 0.36
+        across = -x * math.sin(angle) + y * math.cos(angle)
+        if 0 < along < 1 and abs(across) < 0.085 * math.sin(math.pi * along**0.8) ** 0.8:
+            tone = 0.75 + 0.35 * along + (0.12 if across > 0 else 0.0)
+            if abs(across) < 0.006:
+                tone += 0.35
+            return (0.30 * tone, 0.50 * tone, 0.15 * tone, 1.0)
+    return (0.25, 0.40, 0.12, 0.0)
+
+
 def rug(u: float, v: float) -> Color:
     """Weave a rug: border bands, a zigzag, and stepped diamonds in a dark red field."""
-    red, navy, cream, ochre = (0.48, 0.09, 0.08), (0.07, 0.11, 0.24), (0.86, 0.78, 0.62), (0.78, 0.47, 0.14)
+    red, navy, cream, ochre = (
+        (0.48, 0.09, 0.08),
+        (0.07, 0.11, 0.24),
+        (0.86, 0.78, 0.62),
+        (0.78, 0.47, 0.14),
+    )
     edge = min(u * 0.66, (1 - u) * 0.66, v, 1 - v)
     weave = 0.85 + 0.25 * _speckle(round(u * 160), round(v * 240))
     if edge < 0.02:

@@ -1,0 +1,1 @@
+"""What the scenes are built from: shapes, materials, pictures, props and the stage."""
