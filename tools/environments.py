@@ -136,12 +136,12 @@ def ensure(*environments: Environment, install_libraries: bool = False) -> None:
     Raises:
         DevError: something is missing that only a person can provide.
     """
+    wanted = [environment for environment in environments if not is_ready(environment)]
+    interpreters = {version: _interpreter(version) for version in {e.version for e in wanted}}
     if any(environment.name.startswith("blender") for environment in environments):
         system.require_libraries(install=install_libraries)
-    wanted = [environment for environment in environments if not is_ready(environment)]
     if not wanted:
         return
-    interpreters = {version: _interpreter(version) for version in {e.version for e in wanted}}
     root().mkdir(parents=True, exist_ok=True)
     system.require_disk(root(), sum(environment.disk for environment in wanted))
     for environment in wanted:

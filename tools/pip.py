@@ -71,6 +71,11 @@ def explain(output: str, *, log: Path) -> str:
             f"The package index serves another file for {what} than the lock file names: "
             f"not installed; see {log}."
         )
+    if "CERTIFICATE_VERIFY_FAILED" in output:
+        return (
+            "The package index's certificate is not trusted here: tell pip which one is, with "
+            f"`pip config set global.cert FILE`, and run this again; see {log}."
+        )
     if any(sign in output for sign in _NO_NETWORK):
         return (
             "The package index cannot be reached: connect to the network (or set pip's index or "

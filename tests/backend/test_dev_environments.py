@@ -126,6 +126,7 @@ def test_a_python_that_is_not_there_is_found_before_anything_is_made(tiny):
     ("output", "expected"),
     [
         ("ERROR: Could not install: [Errno 28] No space left on device", "The disk is full"),
+        ("SSLError: CERTIFICATE_VERIFY_FAILED: self-signed", "certificate is not trusted"),
         ("socket.gaierror: Temporary failure in name resolution", "cannot be reached"),
         ("ERROR: No matching distribution found for x==1", "No matching distribution found"),
         ("", "no reason given"),

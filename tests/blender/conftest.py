@@ -35,7 +35,9 @@ def pytest_sessionfinish(session, exitstatus):
 def pytest_unconfigure(config):
     """Blender's clean-up at exit can hang: leave without it, now that all is reported."""
     with_extension.remove(RESOURCES)
-    with_extension.leave(config.stash[EXIT_STATUS])
+    # Without a status pytest broke off while it started, and Python has yet to show why.
+    if EXIT_STATUS in config.stash:
+        with_extension.leave(config.stash[EXIT_STATUS])
 
 
 @pytest.fixture(autouse=True)
