@@ -1,0 +1,50 @@
+"""The command line: `python -m backend serve | generate | models | score | doctor`.
+
+Exit status: 0 it worked; 1 it failed, with one sentence on stderr; 2 the command was wrong; 130 it
+was cancelled with Ctrl-C, and what is finished is kept. Results go to stdout, the rest to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ..errors import Cancelled, DepthshotError, SettingError
+from . import doctor, generate, models, score, serve, worker
+
+COMMANDS = (serve, generate, models, score, doctor, worker)
+
+_EXIT_CODES = (
+    "exit status: 0 it worked; 1 it failed, with one sentence on stderr; 2 the command was wrong;"
+    " 130 cancelled, what is finished is kept"
+)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m backend", description="Depthshot without Blender.", epilog=_EXIT_CODES
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for command in COMMANDS:
+        command.add(commands)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit status."""
+    options = make_parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except SettingError as reason:
+        return _fail(reason, 2)
+    except (Cancelled, KeyboardInterrupt) as reason:
+        return _fail(reason if isinstance(reason, Cancelled) else "Stopped.", 130)
+    except DepthshotError as reason:
+        return _fail(reason, 1)
+
+
+def _fail(reason: object, status: int) -> int:
+    sys.stderr.write(f"{reason}\n")
+    return status

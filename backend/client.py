@@ -1,0 +1,271 @@
+"""The add-on's half of the backend: start or attach, submit, follow, download, cancel.
+
+Needs the standard library and requests alone. Nothing here touches Blender's data; `follow` works
+in a thread that only fills a queue.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from .connection import Connection, chunks
+from .download import download_take
+from .errors import BackendError, BackendLost, BackendNotStarted, StorageError
+from .events import Event
+from .fields import parse_json
+from .launch import find_server, start_or_attach
+from .models import find_card
+
+__all__ = ["Backend", "JobEvents", "find_server"]
+
+log = logging.getLogger(__name__)
+
+_UPLOAD_SECONDS = 1800.0  # after the last byte is sent the server still unpacks
+_STREAM_SILENT_SECONDS = 15.0  # the server says something every 2 seconds
+_RECONNECTS = 5
+_FIRST_PAUSE = 0.2
+
+
+class Backend:
+    """An attached client: holds a lease on the server until it is closed."""
+
+    def __init__(self, python: Path, root: Path, data_dir: Path) -> None:
+        """Start or attach; see `start_or_attach`."""
+        self._place = (python, root, data_dir)
+        self._connection = Connection(start_or_attach(*self._place))
+        self._client = secrets.token_urlsafe(12)
+        self._closed = threading.Event()
+        self._pause = self._renew()
+        threading.Thread(target=self._keep_lease, name="depthshot lease", daemon=True).start()
+
+    @classmethod
+    def start_or_attach(cls, python: Path, root: Path, data_dir: Path) -> Backend:
+        """Attach to the running server, or start one.
+
+        Args:
+            python: The backend's own Python.
+            root: The extension's folder, working directory of the server.
+            data_dir: The user's data folder.
+
+        Raises:
+            BackendNotStarted: it could not be started, or died while starting; the message holds
+                the last lines of its log and where that is.
+            ProtocolMismatch: what answers is another version.
+            StorageError: the data folder cannot be written.
+        """
+        return cls(python, root, data_dir)
+
+    def cards(self) -> list[dict]:
+        """Return the card of every model, as `Card.to_json` gives it."""
+        return self._ask("GET", "/v1/models")["models"]
+
+    def health(self) -> dict:
+        """Return what the backend does: `state` starting, ready, busy or failed, and `why`."""
+        return self._ask("GET", "/v1/health")
+
+    def submit(
+        self,
+        archive: Path,
+        *,
+        model: str,
+        settings: Mapping[str, object],
+        seed: int | None = None,
+    ) -> str:
+        """Send a zipped shot; blocks while it is sent and unpacked. Returns the job's id.
+
+        Raises:
+            SettingError: an unknown model or a setting it does not allow; nothing was sent.
+            StorageError: the archive cannot be read.
+            RequestRefused: the shot was refused; the message says why.
+        """
+        find_card(model).check_settings(settings)
+        query = {"model": model, "settings": json.dumps(dict(settings))}
+        if seed is not None:
+            query["seed"] = str(seed)
+        try:
+            with archive.open("rb") as stream:
+                job = self._connection.json(
+                    "POST",
+                    "/v1/shots",
+                    params=query,
+                    data=stream,
+                    headers={"Content-Type": "application/zip"},
+                    read_seconds=_UPLOAD_SECONDS,
+                )
+        except OSError as reason:
+            raise StorageError(
+                f"'{archive}' cannot be read: {reason.strerror or reason}."
+            ) from reason
+        return job["id"]
+
+    def job(self, job_id: str) -> dict:
+        """Return the state of a job: `state`, `message`, `frames`, `frames_done`, ..."""
+        return self._ask("GET", f"/v1/shots/{job_id}")
+
+    def jobs(self) -> list[dict]:
+        """Return all jobs that were not deleted, oldest first."""
+        return self._ask("GET", "/v1/shots")["jobs"]
+
+    def follow(self, job_id: str, *, after: int = 0) -> JobEvents:
+        """Follow a job from its first event, or from the one after number `after`."""
+        return JobEvents(self, job_id, after=after)
+
+    def download(
+        self,
+        job_id: str,
+        folder: Path,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Path:
+        """Fetch the take of a finished job into `folder`, every hash checked.
+
+        Args:
+            job_id: The job.
+            folder: Must not exist; it appears when it is complete.
+            on_progress: Called with files fetched and files in all.
+
+        Raises:
+            TakeError: a file is not what the take's record says.
+            StorageError: the folder exists or cannot be written.
+            RequestRefused: the job has no finished take.
+        """
+        return download_take(self._connection, job_id, folder, on_progress)
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job; what it has finished is kept. The last event is then "cancelled"."""
+        self._ask("POST", f"/v1/shots/{job_id}/cancel")
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job that is over, with its files at the backend."""
+        self._ask("DELETE", f"/v1/shots/{job_id}")
+
+    def close(self) -> None:
+        """Detach. The server finishes its jobs and ends, unless others are attached."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        try:
+            self._connection.json("DELETE", f"/v1/clients/{self._client}")
+        except BackendError as reason:
+            log.info("nobody to detach from: %s", reason)
+
+    def reattach(self) -> None:
+        """Attach again after the server was lost; start one if none is running.
+
+        A job that the lost server had goes on there.
+        """
+        self._connection = Connection(start_or_attach(*self._place))
+        self._renew()
+
+    def _ask(self, method: str, path: str) -> dict:
+        """Send a request; once more if another server has taken over in the meantime."""
+        try:
+            return self._connection.json(method, path)
+        except BackendLost:
+            info = find_server(self._place[2])
+            if info is None or info == self._connection.info:
+                raise
+            self._connection = Connection(info)
+            return self._connection.json(method, path)
+
+    def _renew(self) -> float:
+        """Renew the lease; return how long to wait until the next time."""
+        seconds = self._ask("PUT", f"/v1/clients/{self._client}")["seconds"]
+        return 5.0 if seconds is None else seconds / 3
+
+    def _keep_lease(self) -> None:
+        while not self._closed.wait(self._pause):
+            try:
+                self._pause = self._renew()
+            except BackendError as reason:  # whoever needs the server finds out and reattaches
+                log.info("the lease could not be renewed: %s", reason)
+
+    def stream(self, job_id: str, *, after: int) -> Iterator[Event]:
+        """Yield the events of a job as they come; ends early if the server does."""
+        with self._connection.open(
+            "GET",
+            f"/v1/shots/{job_id}/events",
+            params={"after": str(after)},
+            read_seconds=_STREAM_SILENT_SECONDS,
+        ) as response:
+            rest = b""
+            for chunk in chunks(response, None):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.startswith(b"data: "):
+                        yield Event.from_json(
+                            parse_json(line[6:], name="An event", error=BackendError)
+                        )
+                    elif line.startswith(b":"):
+                        yield _ALIVE
+
+
+_ALIVE = Event("progress")
+
+
+class JobEvents:
+    """The events of one job, gathered by a thread; a lost server is attached to again.
+
+    Every event comes once and in order, also across a restart of the server.
+    """
+
+    def __init__(self, backend: Backend, job_id: str, *, after: int = 0) -> None:
+        self._backend = backend
+        self._job_id = job_id
+        self._after = after
+        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._error: BackendError | StorageError | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="depthshot events", daemon=True)
+        self._thread.start()
+
+    def drain(self) -> list[Event]:
+        """Return what has come since the last call, without waiting.
+
+        Raises:
+            BackendError: nothing more will come, because the server is lost for good or no
+                longer knows the job. Raised only after everything that had come was returned.
+        """
+        over = not self._thread.is_alive()
+        events = []
+        while not self._queue.empty():
+            events.append(self._queue.get())
+        if over and not events and self._error is not None:
+            raise self._error
+        return events
+
+    def close(self) -> None:
+        """Stop following; the thread ends at the server's next sign of life."""
+        self._closed.set()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._closed.is_set():
+            try:
+                if failures:
+                    self._backend.reattach()
+                for event in self._backend.stream(self._job_id, after=self._after):
+                    if self._closed.is_set():
+                        return
+                    failures = 0
+                    if event is _ALIVE:
+                        continue
+                    self._after = event.seq
+                    self._queue.put(event)
+                    if event.final:
+                        return
+                raise BackendLost("The backend ended before the job did.")
+            except (BackendLost, BackendNotStarted) as reason:
+                failures += 1
+                if failures > _RECONNECTS:
+                    self._error = reason
+                    return
+                self._closed.wait(_FIRST_PAUSE * 2**failures)
+            except (BackendError, StorageError) as reason:
+                self._error = reason
+                return

@@ -1,0 +1,73 @@
+"""Fetches a take from the server: every file checked against the record's hash, all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from .connection import Connection, chunks
+from .errors import StorageError, TakeError
+from .fields import parse_json
+from .take import DEPTHS, FRAMES, MASKS, TAKE_FILE, Take, hash_file
+
+_ROUTES = {FRAMES: "frames", MASKS: "masks", DEPTHS: "depth"}
+_FILE = re.compile(rf"({FRAMES}|{MASKS}|{DEPTHS})/(-?[0-9]{{3,8}})\.(?:png|exr)", re.ASCII)
+_STEP = 256 * 1024
+
+
+def download_take(
+    connection: Connection,
+    job_id: str,
+    folder: Path,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Fetch the take of a finished job; see `client.Backend.download`.
+
+    Files lie in `<folder>.part` until all are there; an interrupted download goes on from them.
+    """
+    if folder.exists():
+        raise StorageError(f"'{folder}' is there already; choose another folder for the take.")
+    with connection.open("GET", f"/v1/shots/{job_id}/take.json") as response:
+        content = b"".join(chunks(response, _STEP))
+    take = Take.from_json(parse_json(content, name=TAKE_FILE, error=TakeError))
+    part = folder.with_name(f"{folder.name}.part")
+    try:
+        for count, (path, digest) in enumerate(take.files.items()):
+            if on_progress is not None:
+                on_progress(count, len(take.files))
+            _fetch(connection, job_id, part, path, digest)
+        (part / TAKE_FILE).write_bytes(content)
+        part.replace(folder)
+    except OSError as reason:
+        raise StorageError(
+            f"The take cannot be written to '{folder}': {reason.strerror or reason}; free some"
+            " space or choose another folder, what is fetched is kept."
+        ) from reason
+    if on_progress is not None:
+        on_progress(len(take.files), len(take.files))
+    return folder
+
+
+def _fetch(connection: Connection, job_id: str, part: Path, path: str, digest: str) -> None:
+    match = _FILE.fullmatch(path)
+    if match is None:
+        raise TakeError(f"The take's record names '{path}', which is no file of a take.")
+    file = part / path
+    if file.is_file() and hash_file(file) == digest:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    kind, frame = match.groups()
+    received = hashlib.sha256()
+    with (
+        connection.open("GET", f"/v1/shots/{job_id}/{_ROUTES[kind]}/{int(frame)}") as response,
+        file.open("wb") as stream,
+    ):
+        for chunk in chunks(response, _STEP):
+            received.update(chunk)
+            stream.write(chunk)
+    if received.hexdigest() != digest:
+        raise TakeError(
+            f"The take's '{path}' is not what its record says; generate the shot again."
+        )

@@ -1,0 +1,207 @@
+"""From a shot folder and a model's name to a take folder, in this process.
+
+The command line and the worker both call `generate`. An interrupted take is gone on with: frames
+that are whole on disk stay.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from .errors import Cancelled, SettingError
+from .events import Event
+from .marks import software
+from .models import find_card, load_model
+from .models.interface import Model, Request
+from .reader import ShotReader
+from .take import Take
+from .writer import TakeWriter
+
+_PROGRESS_SECONDS = 0.2
+
+
+def generate(
+    shot: Path,
+    *,
+    model: str,
+    settings: Mapping[str, object],
+    out: Path,
+    device: str | None = None,
+    seed: int | None = None,
+    on_event: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    load: Callable[..., Model] = load_model,
+) -> Take:
+    """Make a take of a shot, or finish one that was interrupted.
+
+    Args:
+        shot: Folder of the shot.
+        model: Id of a card.
+        settings: Values by name; the card's defaults stand for the rest.
+        out: Folder of the take; made if missing.
+        device: A torch device, None for the best there is.
+        seed: Seed of every random number; None takes the shot's.
+        on_event: Called with progress, frame and warning events, from several threads but never
+            twice at a time. The end is the return or the exception.
+        should_stop: Asked at every progress; True raises `Cancelled`.
+        load: Called as `load(card, device=...)`; a worker keeps its model warm with it.
+
+    Returns:
+        The record of the finished take, as in its `take.json`.
+
+    Raises:
+        ShotError, SettingError, StorageError, Cancelled: as their names say; frames that are
+            finished stay on disk.
+    """
+    card = find_card(model)
+    checked = card.check_settings(settings)
+    reader = ShotReader(shot)
+    seed = reader.shot.seed if seed is None else seed
+    device = choose_device(device)
+    with TakeWriter(
+        out,
+        reader,
+        card=card,
+        settings=checked,
+        seed=seed,
+        on_frame=lambda index: sink.say(Event("frame", index=index)),
+    ) as writer:
+        sink = _Sink(writer, on_event, should_stop)
+        finished = writer.finished()
+        for index in sorted(finished):
+            sink.say(Event("frame", index=index))
+        sink.progress("loading the model", 0, 1)
+        loaded = load(card, device=device)
+        sink.progress("loading the model", 1, 1)
+        loaded.generate(Request(reader, checked, seed, finished), sink)
+        take = writer.finish({"device": device, "versions": versions(), "seconds": sink.seconds()})
+    for message in take.warnings:  # also what the reader and the writer noticed
+        sink.tell_once(message)
+    return take
+
+
+def quiet_libraries() -> None:
+    """Keep model libraries off the network and off telemetry; call before importing any."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+
+
+def devices() -> list[str]:
+    """Return the torch devices of this computer, best first; "cpu" is always the last."""
+    quiet_libraries()
+    import torch
+
+    found = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def choose_device(wanted: str | None) -> str:
+    """Return the device to work on: `wanted`, or the best one.
+
+    Raises:
+        SettingError: this computer has no such device.
+    """
+    known = devices()
+    if wanted is None:
+        return known[0]
+    if wanted not in known and not (wanted == "cuda" and known[0].startswith("cuda")):
+        raise SettingError(
+            f"There is no device '{wanted}' that torch can use; there are: {', '.join(known)}."
+        )
+    return wanted
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide what a take looks like."""
+    import torch
+
+    return {
+        "depthshot": software(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+class _Sink:
+    """Gives frames to the writer, says what happens, and stops on request."""
+
+    def __init__(
+        self,
+        writer: TakeWriter,
+        on_event: Callable[[Event], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._writer = writer
+        self._on_event = on_event
+        self._should_stop = should_stop
+        self._lock = threading.Lock()
+        self._phase = ""
+        self._phase_began = time.monotonic()
+        self._said = 0.0
+        self._seconds: dict[str, float] = {}
+        self._told: set[str] = set()
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """See `models.interface.Sink`. Events are thinned to a few a second."""
+        if self._should_stop():
+            raise Cancelled("Stopped; the frames that are finished are kept.")
+        now = time.monotonic()
+        fresh = phase != self._phase
+        if fresh:
+            self._close_phase(now)
+            self._phase = phase
+        if fresh or done >= total or now - self._said >= _PROGRESS_SECONDS:
+            self._said = now
+            self.say(Event("progress", phase=phase, done=done, total=total))
+
+    def frame(
+        self,
+        index: int,
+        *,
+        image: np.ndarray,
+        mask: np.ndarray,
+        depth: np.ndarray | None = None,
+    ) -> None:
+        """See `models.interface.Sink`."""
+        if self._should_stop():
+            raise Cancelled("Stopped; the frames that are finished are kept.")
+        self._writer.frame(index, image=image, mask=mask, depth=depth)
+
+    def warn(self, message: str) -> None:
+        """See `models.interface.Sink`."""
+        self._writer.warn(message)
+        self.tell_once(message)
+
+    def tell_once(self, message: str) -> None:
+        """Say a warning, unless it was said before."""
+        if message not in self._told:
+            self._told.add(message)
+            self.say(Event("warning", message=message))
+
+    def say(self, event: Event) -> None:
+        """Pass an event on, one at a time."""
+        with self._lock:
+            self._on_event(event)
+
+    def seconds(self) -> dict[str, float]:
+        """Return how long each phase took so far."""
+        self._close_phase(time.monotonic())
+        return {phase: round(value, 3) for phase, value in self._seconds.items()}
+
+    def _close_phase(self, now: float) -> None:
+        if self._phase:
+            spent = self._seconds.get(self._phase, 0.0)
+            self._seconds[self._phase] = spent + now - self._phase_began
+        self._phase_began = now

@@ -1,0 +1,166 @@
+"""Finds the running server, or starts one: safe against two Blenders starting at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from .connection import Connection
+from .errors import BackendError, BackendLost, BackendNotStarted, StorageError
+from .locks import FileLock
+from .paths import make_private
+from .rendezvous import ServerInfo, other_servers, read_server, server_file
+from .wire import PROTOCOL
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 15.0
+START_SECONDS = 60.0  # a cold disk and a virus scanner make the first import slow
+_POLL_SECONDS = 0.1
+_LOG_LINES = 3
+# A user's Python settings are meant for another Python than the backend's own.
+_NOT_INHERITED = (
+    "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONSAFEPATH", "PYTHONINSPECT", "VIRTUAL_ENV",
+)  # fmt: skip
+
+
+def find_server(data_dir: Path) -> ServerInfo | None:
+    """Return the server that is running and answers, None if there is none.
+
+    Raises:
+        ProtocolMismatch: what answers speaks another version.
+    """
+    info = read_server(data_dir)
+    if info is None:
+        return None
+    try:
+        draining = Connection(info).hello()["draining"]
+    except BackendLost as reason:
+        log.info("the server file is stale: %s", reason)
+        return None
+    if draining:
+        raise BackendNotStarted("The backend is finishing its last jobs; try again when it has.")
+    return info
+
+
+def start_or_attach(python: Path, root: Path, data_dir: Path) -> ServerInfo:
+    """Return a server that answers, started now if there was none.
+
+    Servers of other protocol versions are asked to end after their jobs.
+
+    Args:
+        python: The backend's own Python.
+        root: The extension's folder.
+        data_dir: The user's data folder.
+
+    Raises:
+        BackendNotStarted: it could not be started; the message says why.
+        StorageError: the data folder cannot be written.
+    """
+    try:
+        make_private(data_dir)
+        make_private(data_dir / "logs")
+        lock = FileLock(data_dir / "start.lock", timeout=START_SECONDS + 5)
+        taken = lock.take()
+    except OSError as reason:
+        raise StorageError(
+            f"The data folder {data_dir} cannot be written ({reason.strerror or reason}); choose"
+            " another one in the preferences."
+        ) from reason
+    if not taken:
+        raise BackendNotStarted(
+            "Another Blender has been starting the backend for a minute; close it and try again."
+        )
+    try:
+        info = find_server(data_dir)
+        if info is not None:
+            return info
+        for other in other_servers(data_dir):
+            _ask_to_drain(other)
+        return _start(python, root, data_dir)
+    finally:
+        lock.release()
+
+
+def _ask_to_drain(info: ServerInfo) -> None:
+    try:
+        Connection(info).json("POST", "/v1/drain")
+        log.info("the server of protocol %d ends after its jobs", info.protocol)
+    except BackendError as reason:
+        log.info("the server of protocol %d is gone: %s", info.protocol, reason)
+
+
+def _start(python: Path, root: Path, data_dir: Path) -> ServerInfo:
+    log_file = data_dir / "logs" / f"server-{PROTOCOL}.log"
+    try:
+        server_file(data_dir).unlink(missing_ok=True)
+        if log_file.exists():
+            log_file.replace(log_file.with_suffix(".previous.log"))
+        with log_file.open("wb") as stream:
+            process = _spawn(python, root, data_dir, stream.fileno())
+    except OSError as reason:
+        raise BackendNotStarted(
+            f"The backend's Python '{python}' cannot be started"
+            f" ({reason.strerror or reason}); install the backend in the add-on's preferences."
+        ) from reason
+    # Reaps it when it ends, however long that takes: no zombie below a Blender that goes on.
+    threading.Thread(target=process.wait, name="backend", daemon=True).start()
+    return _wait_for(process, data_dir, log_file)
+
+
+def _spawn(python: Path, root: Path, data_dir: Path, output: int) -> subprocess.Popen:
+    command = [str(python), "-m", "backend", "serve", "--data", str(data_dir)]
+    environment = {k: v for k, v in os.environ.items() if k not in _NOT_INHERITED}
+    return subprocess.Popen(
+        [*command, "--lease", str(LEASE_SECONDS)],
+        cwd=root,
+        env=environment | {"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        close_fds=True,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        start_new_session=True,  # Ctrl-C in Blender's terminal is not meant for it
+    )
+
+
+def _wait_for(process: subprocess.Popen, data_dir: Path, log_file: Path) -> ServerInfo:
+    deadline = time.monotonic() + START_SECONDS
+    refused: BackendLost | None = None
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise BackendNotStarted(
+                f"The backend ended while starting (status {process.returncode}):"
+                f" {_last_lines(log_file)} (log: {log_file})"
+            )
+        info = read_server(data_dir)
+        if info is not None:
+            try:
+                Connection(info).hello()
+            except BackendLost as reason:
+                if refused is not None:
+                    break
+                refused = reason
+            else:
+                return info
+        time.sleep(_POLL_SECONDS)
+    process.kill()
+    if refused is not None:
+        raise BackendNotStarted(
+            f"The backend runs, but its address {info.url} is refused; allow Python to accept"
+            f" connections on 127.0.0.1 in the firewall or virus scanner. (log: {log_file})"
+        ) from refused
+    raise BackendNotStarted(
+        f"The backend did not start within {START_SECONDS:.0f} seconds:"
+        f" {_last_lines(log_file)} (log: {log_file})"
+    )
+
+
+def _last_lines(log_file: Path) -> str:
+    lines = log_file.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = [line.strip() for line in lines if line.strip()][-_LOG_LINES:]
+    return " / ".join(last) or "it said nothing"

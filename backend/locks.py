@@ -1,0 +1,70 @@
+"""A lock between processes that the system itself releases when its holder ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_RETRY_SECONDS = 0.05
+
+
+class FileLock:
+    """An exclusive lock on a file, taken with `with` or `take`; the file stays, empty.
+
+    The descriptor is not inherited, so children of the holder do not keep the lock.
+    """
+
+    def __init__(self, path: Path, *, timeout: float = 0.0) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._descriptor: int | None = None
+
+    def take(self) -> bool:
+        """Take the lock, waiting up to the timeout; False when another process keeps it."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + self._timeout
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                return False
+            time.sleep(_RETRY_SECONDS)
+        self._descriptor = descriptor
+        return True
+
+    def release(self) -> None:
+        """Give the lock back; without effect when it is not held."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)  # closing releases it on every platform
+            self._descriptor = None
+
+    def __enter__(self) -> FileLock:
+        if not self.take():
+            raise TimeoutError(f"{self._path} is locked by another process")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # how both systems say "somebody else has it"
+        return False
+    return True

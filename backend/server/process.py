@@ -1,0 +1,103 @@
+"""A worker process as the server holds it: start, orders in, messages out, an end that is sure."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import psutil
+
+from ..paths import ROOT
+
+log = logging.getLogger(__name__)
+
+_TAIL_LINES = 12
+_END_SECONDS = 5.0
+
+
+class WorkerProcess:
+    """One `python -m backend worker`.
+
+    Its messages, and a last one `{"say": "exit", "status": ...}`, are given to `inbox` from a
+    thread. What it prints goes to this process's stderr, the end of it is kept for messages.
+    """
+
+    def __init__(self, device: str | None, inbox: Callable[[WorkerProcess, dict], None]) -> None:
+        command = [sys.executable, "-m", "backend", "worker"]
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._inbox = inbox
+        self._process = subprocess.Popen(
+            [*command, "--device", device] if device else command,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        self._printer = threading.Thread(target=self._print, name="worker stderr", daemon=True)
+        self._printer.start()
+        threading.Thread(target=self._read, name="worker messages", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def last_words(self) -> str:
+        """Return the last line it printed, which is what Python says of an exception."""
+        return next((line for line in reversed(self._tail) if line.strip()), "it said nothing")
+
+    def order(self, what: str, **values: object) -> None:
+        """Send an order; without effect on a process that has ended (its exit is a message)."""
+        line = json.dumps({"do": what, **values}).encode() + b"\n"
+        try:
+            os.write(self._process.stdin.fileno(), line)
+        except (OSError, ValueError) as reason:
+            log.warning("worker %d does not take orders: %s", self.pid, reason)
+
+    def kill(self) -> None:
+        """End it and its children now. A venv's python.exe on Windows is only a launcher."""
+        try:
+            tree = psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            tree = []
+        self._process.kill()
+        for process in tree:
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        self._process.wait(_END_SECONDS)
+
+    def close(self) -> None:
+        """Ask it to end by closing its stdin, and see that it does."""
+        try:
+            self._process.stdin.close()
+        except OSError as reason:
+            log.info("closing the worker's stdin: %s", reason)
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _read(self) -> None:
+        with self._process.stdout as stream:
+            for line in stream:
+                if line.endswith(b"\n"):  # a killed process may leave half a line
+                    self._inbox(self, json.loads(line))
+        status = self._process.wait()
+        self._printer.join()
+        self._inbox(self, {"say": "exit", "status": status})
+
+    def _print(self) -> None:
+        with self._process.stderr as stream:
+            for line in stream:
+                text = line.decode("utf-8", "replace").rstrip()
+                self._tail.append(text)
+                log.info("worker %d: %s", self.pid, text)

@@ -1,0 +1,257 @@
+"""The routes. Ids are opaque, files are asked for by frame number: no path comes from a client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from ..jobs import Job, JobStore
+from ..marks import software
+from ..models import cards, find_card
+from ..take import DEPTHS, FRAMES, MASKS, TAKE_FILE, frame_name
+from ..wire import PROTOCOL
+from .feed import Feed
+from .guard import JSON_TYPE, ZIP_TYPE
+from .lanes import Lanes
+from .leases import Leases
+from .schema import Health, Hello, JobList, Lease, ModelList, Refusal
+from .upload import receive_shot
+
+_KEEPALIVE_SECONDS = 2.0
+_LONGEST_SETTINGS = 20_000
+
+
+@dataclass(slots=True)
+class Service:
+    """What the routes work on; one a server."""
+
+    store: JobStore
+    lanes: Lanes
+    feed: Feed
+    leases: Leases
+    draining: bool = False
+
+
+def the_service(request: Request) -> Service:
+    """Return the service of the app that a request came to."""
+    return request.app.state.service
+
+
+Serving = Annotated[Service, Depends(the_service)]
+
+
+def the_job(job_id: str, service: Serving) -> Job:
+    """Return the job that the path names."""
+    job = service.store.job(job_id)
+    if job is None:
+        raise HTTPException(404, "There is no such job; it may have been deleted.")
+    return job
+
+
+TheJob = Annotated[Job, Depends(the_job)]
+router = APIRouter(prefix="/v1", responses={"4XX": {"model": Refusal}})
+
+
+@router.get("/hello")
+def hello(service: Serving) -> Hello:
+    """Say which protocol is spoken here."""
+    return Hello(
+        protocol=PROTOCOL,
+        software=software(),
+        pid=os.getpid(),
+        draining=service.draining,
+        lease_seconds=service.leases.seconds,
+    )
+
+
+@router.post("/drain")
+def drain(service: Serving) -> dict[str, bool]:
+    """Take no more shots and end when the jobs are done, whoever is still attached."""
+    service.draining = True
+    return {"draining": True}
+
+
+@router.get("/health")
+def health(service: Serving) -> Health:
+    """Say whether work can be done, and if not, why."""
+    devices = service.lanes.status()
+    states = {lane.state for lane in devices}
+    state = next((state for state in ("ready", "busy", "starting") if state in states), "failed")
+    return Health(
+        state=state,
+        why="; ".join(lane.why for lane in devices if lane.why) if state == "failed" else "",
+        queued=sum(job.state == "queued" for job in service.store.jobs()),
+        clients=service.leases.clients(),
+        devices=devices,
+    )
+
+
+@router.put("/clients/{client_id}")
+def renew(client_id: str, service: Serving) -> Lease:
+    """Attach a client, or renew its lease."""
+    service.leases.renew(client_id)
+    return Lease(service.leases.seconds)
+
+
+@router.delete("/clients/{client_id}", status_code=204)
+def release(client_id: str, service: Serving) -> None:
+    """Detach a client."""
+    service.leases.release(client_id)
+
+
+@router.get("/models")
+def models() -> ModelList:
+    """Return the card of every model."""
+    return ModelList([card.to_json() for card in cards()])
+
+
+@router.post(
+    "/shots",
+    status_code=201,
+    openapi_extra={"requestBody": {"required": True, "content": {ZIP_TYPE: {}}}},
+)
+async def submit(
+    request: Request,
+    service: Serving,
+    model: str,
+    settings: Annotated[str, Query(max_length=_LONGEST_SETTINGS)] = "{}",
+    seed: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
+) -> Job:
+    """Queue a job for the zipped shot in the body; `settings` is a JSON object.
+
+    Without `seed` the shot's own is taken.
+    """
+    if service.draining:
+        raise HTTPException(503, "This backend is ending; try again in a moment.")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != ZIP_TYPE:
+        raise HTTPException(415, f"A shot is sent as {ZIP_TYPE}.")
+    checked = find_card(model).check_settings(_settings(settings))
+    job_id, folder = await run_in_threadpool(service.store.new_folder)
+    try:
+        shot = await receive_shot(request, folder)
+        job = await run_in_threadpool(
+            service.store.add,
+            job_id,
+            name=shot.name,
+            model=model,
+            settings=checked,
+            seed=shot.seed if seed is None else seed,
+            frames=shot.frames,
+            frame_start=shot.frame_start,
+        )
+    except BaseException:  # a client that went away too: nothing of it is left behind
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    service.lanes.wake()
+    return job
+
+
+@router.get("/shots")
+def list_jobs(service: Serving) -> JobList:
+    """Return all jobs, oldest first."""
+    return JobList(service.store.jobs())
+
+
+@router.get("/shots/{job_id}")
+def get_job(job: TheJob) -> Job:
+    """Return one job."""
+    return job
+
+
+@router.delete("/shots/{job_id}", status_code=204)
+def delete_job(job: TheJob, service: Serving) -> None:
+    """Forget a job that is over, with its files."""
+    if not service.store.delete(job.id):
+        raise HTTPException(409, "The job is not over; cancel it first.")
+
+
+@router.post("/shots/{job_id}/cancel", status_code=202)
+def cancel_job(job: TheJob, service: Serving) -> Job:
+    """Stop a job; what it has finished is kept. Without effect on a job that is over."""
+    if service.store.cancel_queued(job.id):
+        service.feed.notify(job.id)
+    else:
+        service.lanes.cancel(job.id)
+    return service.store.job(job.id) or job
+
+
+@router.get("/shots/{job_id}/events", response_class=EventSourceResponse)
+async def follow_job(
+    job: TheJob,
+    service: Serving,
+    after: Annotated[int, Query(ge=0)] = 0,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Stream the events of a job from the first, or after a number, up to the last one."""
+    seen = max(after, last_event_id or 0)
+    news = service.feed.follow(job.id)
+    try:
+        while not service.feed.closed:
+            news.clear()
+            events = await run_in_threadpool(service.store.events, job.id, after=seen)
+            for event in events:
+                seen = event.seq
+                yield ServerSentEvent(data=event.to_json(), id=str(event.seq))
+                if event.final:
+                    return
+            current = await run_in_threadpool(service.store.job, job.id)
+            if current is None or (current.over and not events):
+                return
+            try:
+                await asyncio.wait_for(news.wait(), _KEEPALIVE_SECONDS)
+            except TimeoutError:
+                yield ServerSentEvent(comment="alive")
+    finally:
+        service.feed.leave(job.id, news)
+
+
+@router.get("/shots/{job_id}/take.json", response_class=FileResponse)
+def get_record(job: TheJob, service: Serving) -> FileResponse:
+    """Return the record of the finished take, with the hash of every file."""
+    return _file(service, job, Path(TAKE_FILE), JSON_TYPE)
+
+
+@router.get("/shots/{job_id}/frames/{frame}", response_class=FileResponse)
+def get_frame(job: TheJob, frame: int, service: Serving) -> FileResponse:
+    """Return a picture by its Blender frame number, as soon as it is finished."""
+    return _file(service, job, Path(FRAMES, frame_name(frame)), "image/png")
+
+
+@router.get("/shots/{job_id}/masks/{frame}", response_class=FileResponse)
+def get_mask(job: TheJob, frame: int, service: Serving) -> FileResponse:
+    """Return the mask of generated pixels of a frame."""
+    return _file(service, job, Path(MASKS, frame_name(frame)), "image/png")
+
+
+@router.get("/shots/{job_id}/depth/{frame}", response_class=FileResponse)
+def get_depth(job: TheJob, frame: int, service: Serving) -> FileResponse:
+    """Return the depth of a frame, where the model makes it."""
+    return _file(service, job, Path(DEPTHS, frame_name(frame, ".exr")), "image/x-exr")
+
+
+def _file(service: Service, job: Job, path: Path, media_type: str) -> FileResponse:
+    file = service.store.job_folder(job.id) / "take" / path
+    if not file.is_file():
+        raise HTTPException(404, f"There is no {path.as_posix()} (yet).")
+    return FileResponse(file, media_type=media_type)
+
+
+def _settings(text: str) -> dict[str, object]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as reason:
+        raise HTTPException(422, f"'settings' is not valid JSON ({reason}).") from reason
+    if not isinstance(value, dict):
+        raise HTTPException(422, "'settings' must be a JSON object of names and values.")
+    return value

@@ -1,0 +1,59 @@
+"""The JSON that routes answer with; FastAPI derives the OpenAPI document from these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..jobs import Job
+from .lane import LaneStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The handshake. This route and `/v1/drain` keep address and form in every later version."""
+
+    protocol: int
+    software: str
+    pid: int
+    draining: bool
+    lease_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """More than alive: starting, ready, busy or failed, why, and what each device does."""
+
+    state: str
+    why: str
+    queued: int
+    clients: int
+    devices: list[LaneStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class JobList:
+    """All jobs, oldest first."""
+
+    jobs: list[Job]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelList:
+    """The card of every model, as `python -m backend models --json` prints them."""
+
+    models: list[Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """How long a lease holds; None: the server does not end by itself."""
+
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What every error answers with: one sentence for the artist."""
+
+    detail: str
