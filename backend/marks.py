@@ -16,8 +16,8 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from .models.card import Card
+from .png import XMP_KEYWORD
 
-XMP_KEYWORD = "XML:com.adobe.xmp"
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 _MANIFEST = Path(__file__).resolve().parent.parent / "blender_manifest.toml"

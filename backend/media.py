@@ -64,12 +64,15 @@ def read_still(path: Path, *, place: str | None = None) -> StillPixels:
     samples = image.shape[2]
     color = image[..., [0, 0, 0]] if samples < 3 else image[..., 2::-1]
     pixels = color.astype(np.float32) / largest
-    had_alpha = False
+    alpha = None
     if samples in (2, 4):
-        alpha = image[..., -1:]
-        had_alpha = bool(alpha.min() < largest)
-        if had_alpha:
-            pixels *= alpha.astype(np.float32) / largest
+        alpha = image[..., -1:].astype(np.float32) / largest
+    elif header.grey_key is not None:
+        key = header.grey_key * (largest / (2**header.bits - 1))  # 1, 2 and 4 bits come as 8
+        alpha = (image[..., :1] != key).astype(np.float32)
+    had_alpha = alpha is not None and bool(alpha.min() < 1)
+    if had_alpha:
+        pixels *= alpha
     return StillPixels(np.ascontiguousarray(pixels), max(8, header.bits), had_alpha)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ import numpy as np
 from .errors import ShotError
 from .wire import MAX_PIXELS, MAX_SIDE
 
+XMP_KEYWORD = "XML:com.adobe.xmp"  # its packet is always an iTXt chunk
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _HEADER_BYTES = len(SIGNATURE) + 8 + 13 + 4  # signature and a whole IHDR chunk
@@ -36,13 +37,18 @@ _SUB = 1  # filter type: the difference to the pixel on the left
 
 @dataclass(frozen=True, slots=True)
 class PngHeader:
-    """The IHDR chunk: size in pixels, bits a sample, colour type and interlacing."""
+    """The IHDR chunk: size in pixels, bits a sample, colour type and interlacing.
+
+    `grey_key` is the one grey value that is transparent (tRNS), known when the chunks were read;
+    decoders leave it out.
+    """
 
     width: int
     height: int
     bits: int
     color: int
     interlaced: bool
+    grey_key: int | None = None
 
     @property
     def raw_bytes(self) -> int:
@@ -81,7 +87,7 @@ def read_clean(path: Path, *, place: str) -> tuple[PngHeader, bytes]:
         raise ShotError(f"{place} cannot be read: {reason.strerror or reason}.") from reason
     if len(data) > most:
         raise ShotError(f"{place} is far larger than its pixels need; save it again as PNG.")
-    return header, clean(data, header, place=place)
+    return clean(data, header, place=place)
 
 
 def read_header(data: bytes, *, place: str) -> PngHeader:
@@ -107,14 +113,15 @@ def read_header(data: bytes, *, place: str) -> PngHeader:
     return PngHeader(width, height, bits, color, bool(interlace))
 
 
-def clean(data: bytes, header: PngHeader, *, place: str) -> bytes:
-    """Return a PNG file of the same pixels that holds nothing else.
+def clean(data: bytes, header: PngHeader, *, place: str) -> tuple[PngHeader, bytes]:
+    """Return the completed header, and a PNG file of the same pixels that holds nothing else.
 
     Raises:
         ShotError: a chunk is torn, out of order or has a wrong checksum, or the pixel data is
             not exactly as long as the header says.
     """
-    kept = [SIGNATURE]
+    kept: list[bytes | memoryview] = [SIGNATURE]
+    bodies: dict[bytes, memoryview] = {}
     seen: list[bytes] = []
     inflating = _Inflating(header.raw_bytes, place)
     for kind, body, chunk in _chunks(data, place=place):
@@ -127,15 +134,17 @@ def clean(data: bytes, header: PngHeader, *, place: str) -> bytes:
         elif kind not in _KEPT and kind[0] & 0x20 == 0:  # an unknown chunk that may not be skipped
             raise _damaged(place)
         seen.append(kind)
+        bodies[kind] = body
         if kind in _KEPT:
             kept.append(chunk)
         if kind == b"IEND":
             break
     if not seen or seen[0] != b"IHDR" or seen[-1] != b"IEND" or not inflating.whole:
         raise _damaged(place)
-    if header.color == 3 and b"PLTE" not in seen:
-        raise _damaged(place)
-    return b"".join(kept)
+    _check_palette(header, bodies, place)
+    if header.color == 0 and b"tRNS" in bodies:
+        header = replace(header, grey_key=int.from_bytes(bodies[b"tRNS"]))
+    return header, b"".join(kept)
 
 
 def encode(image: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes:
@@ -143,7 +152,7 @@ def encode(image: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes
 
     Args:
         image: (H, W) or (H, W, 3) uint8.
-        text: Text chunks by keyword; what Latin-1 cannot carry, and XMP, goes as UTF-8 (iTXt).
+        text: Text chunks by keyword; XMP, and what ASCII cannot carry, goes as UTF-8 (iTXt).
     """
     color = {2: 0, 3: 2}.get(image.ndim)
     if image.dtype != np.uint8 or color is None or (color == 2 and image.shape[2] != 3):
@@ -159,6 +168,19 @@ def encode(image: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes
     parts += [_text_chunk(keyword, value) for keyword, value in (text or {}).items()]
     parts += [_chunk(b"IDAT", zlib.compress(rows, _LEVEL)), _chunk(b"IEND", b"")]
     return b"".join(parts)
+
+
+def _check_palette(header: PngHeader, bodies: Mapping[bytes, memoryview], place: str) -> None:
+    """Refuse a palette or a transparency whose length does not fit the colour type."""
+    colors, rest = divmod(len(bodies.get(b"PLTE", b"")), 3)
+    fits = not rest and colors <= 256
+    if header.color == 3:
+        fits = fits and 1 <= colors <= 2**header.bits
+    if b"tRNS" in bodies:
+        allowed = {0: (2,), 2: (6,), 3: range(1, colors + 1)}.get(header.color, ())
+        fits = fits and len(bodies[b"tRNS"]) in allowed
+    if not fits:
+        raise _damaged(place)
 
 
 class _Inflating:
@@ -218,7 +240,7 @@ def _text_chunk(keyword: str, value: str) -> bytes:
     name = keyword.encode("latin-1")
     if not 1 <= len(name) <= 79:
         raise ValueError(f"a PNG keyword has 1 to 79 characters, not {len(name)}")
-    if value.isascii():
+    if value.isascii() and keyword != XMP_KEYWORD:
         return _chunk(b"tEXt", name + b"\0" + value.encode("ascii"))
     return _chunk(b"iTXt", name + b"\0\0\0\0\0" + value.encode("utf-8"))
 
