@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 # bpy has wheels for these alone: 4.2 to 5.0 for 3.11, 5.1 and later for 3.13.
 SUPPORTED = ((3, 11), (3, 13))
 
+# Where the distributions most in use have them.
+_PACKAGES = {
+    (3, 11): "Debian 12: apt-get install python3.11 python3.11-venv",
+    (3, 13): "Debian 13: apt-get install python3.13 python3.13-venv",
+}
+
 _PROBE = "import sys, ensurepip, venv; print('%d.%d' % sys.version_info[:2])"
 
 
@@ -93,10 +99,10 @@ def find(wanted: tuple[int, int], path: str | None = None) -> Path | None:
 def missing(wanted: Sequence[tuple[int, int]]) -> str:
     """One sentence: which Python is missing, and the way out."""
     names = " or ".join(f"{major}.{minor}" for major, minor in wanted)
-    first = "python{}.{}".format(*wanted[0])
+    packages = "; ".join(_PACKAGES[version] for version in wanted if version in _PACKAGES)
     return (
         f"Depthshot needs Python {names} with its venv module, and none was found on PATH: "
-        f"install it (Debian and Ubuntu: apt-get install {first} {first}-venv) and run this again."
+        f"install it{f' ({packages})' if packages else ''} and run this again."
     )
 
 
@@ -111,6 +117,10 @@ def run_again_with_supported(script: str, arguments: list[str], path: str | None
     for version in SUPPORTED:
         python = find(version, path)
         if python is not None:
-            return subprocess.call([str(python), script, *arguments])
+            command = [str(python), script, *arguments]
+            if os.name == "posix":
+                # In this one's place, so that Ctrl-C and the exit code are that one's alone.
+                os.execv(command[0], command)
+            return subprocess.call(command)
     sys.stderr.write(missing(SUPPORTED) + "\n")
     return 2
