@@ -11,7 +11,7 @@ The scene is copied to a temporary file; everything else happens in another proc
 
 from __future__ import annotations
 
-import logging
+import dataclasses
 import os
 import shutil
 import time
@@ -21,27 +21,23 @@ from pathlib import Path
 
 import bpy
 
-from ..backend.errors import CaptureError
-from ..backend.wire import Camera, Shot, Still, read_shot, write_shot
+from ..backend.errors import CaptureError, ShotError
+from ..backend.wire import Camera, Shot, Still
+from . import kept
 from .camera import CameraFacts, Picture, never_moves, wire_camera
 from .child_process import ChildProcess
+from .drivers import broken_drivers
 from .guides import GUIDES, Guide
-from .session import (
-    check_scene,
-    find_scene,
-    lost_images,
-    read_picture,
-    save_copy,
-    scripts_allowed,
-)
+from .session import check_scene, find_scene, lost_images, read_picture, save_copy, scripts_allowed
 from .settings import CaptureSettings
 
 __all__ = ["Capture", "CaptureProgress", "CaptureSettings"]
 
-log = logging.getLogger(__name__)
-
-STILL = "still.png"
 FAILED_LOG = "failed-capture.log"
+_STILL = "still.png"
+_RENDERED = "guides"  # Blender's multilayer EXR, which serves every guide
+_METRES = "depth"  # what had to be scaled to metres
+_STILL_PIXELS = 1.0  # how far an image's height may lie from the shot's aspect, in its own pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +59,30 @@ class CaptureProgress:
 
 
 class Capture:
-    """One capture under way.
+    """One capture under way; `start` makes one.
 
     Attributes:
+        settings: what was asked for.
         warnings: sentences for the artist, complete once finished.
         save_seconds: how long copying the scene took, all that blocks the session.
+        reused: whether nothing was rendered, because the same had been captured before.
     """
 
     def __init__(
-        self,
-        settings: CaptureSettings,
-        *,
-        picture: Picture,
-        fps: float,
-        work: Path,
-        cache: Path,
+        self, settings: CaptureSettings, *, picture: Picture, fps: float, cache: Path, work: Path
     ) -> None:
-        """Prepare; use `start`."""
         self.settings = settings
         self.warnings: list[str] = []
         self.save_seconds = 0.0
+        self.reused = False
         self._picture = picture
         self._fps = fps
-        self._work = work
         self._cache = cache
+        self._work = work
+        self._name = f"once-{uuid.uuid4().hex}"
         self._child: ChildProcess | None = None
         self._cameras: tuple[Camera, ...] = ()
         self._folder: Path | None = None
-        self._refusal: str | None = None
         self._progress = _progress("starting", 0, 1)
 
     @classmethod
@@ -100,7 +92,7 @@ class Capture:
         """Copy the scene and start the second Blender.
 
         Args:
-            context: any; the scene is the one that the settings name.
+            context: any with a preferences member; the scene is the one that the settings name.
             settings: what to capture.
             cache: folder that captures are kept in; made if it is missing.
 
@@ -109,20 +101,19 @@ class Capture:
         """
         scene = find_scene(settings)
         check_scene(scene, settings)
-        work = _make_work_folder(cache)
         capture = cls(
             settings,
             picture=read_picture(scene),
             fps=scene.render.fps / scene.render.fps_base,
-            work=work,
-            cache=cache,
+            cache=cache.absolute(),
+            work=_make_work_folder(cache.absolute()),
         )
         try:
-            capture._warn_of(scene)
+            capture._warn_of_lost_images()
             began = time.perf_counter()
-            save_copy(work / "copy.blend")
+            save_copy(context.preferences, capture._work / "copy.blend")
             capture.save_seconds = time.perf_counter() - began
-            capture._child = ChildProcess(work, capture._job())
+            capture._child = ChildProcess(capture._work, capture._job())
         except CaptureError:
             capture.cancel()
             raise
@@ -140,62 +131,71 @@ class Capture:
         return self._folder
 
     def step(self) -> CaptureProgress:
-        """Look at what the second Blender has done; never waits.
+        """Look at what the second Blender has done; never waits for it.
 
         Raises:
             CaptureError: the scene was refused or the second Blender failed. Nothing is left
                 behind but the log that the message names.
         """
-        if self._child is None:
-            return self._progress
         try:
-            events, code = self._child.poll()
-            for event in events:
-                self._take(event)
-            if code is not None:
-                self._close(code)
+            if self._child is not None:
+                events, code = self._child.poll()
+                for event in events:
+                    self._take(event)
+                if code is not None and self._folder is None:
+                    self._close(code)
         except CaptureError:
             self.cancel()
             raise
+        if self._folder is not None:
+            self.cancel()
+            self._progress = _progress("finished", 1, 1)
         return self._progress
 
     def cancel(self) -> None:
-        """End the second Blender and remove what it made; a finished capture stays."""
+        """End the second Blender and remove its files; a finished capture stays."""
         if self._child is not None:
             self._child.end()
             self._child = None
-        shutil.rmtree(self._work, ignore_errors=True)
+        shutil.rmtree(self._work, ignore_errors=True)  # what is still locked is of no harm
 
-    def _warn_of(self, scene: bpy.types.Scene) -> None:
+    def _warn_of_lost_images(self) -> None:
         lost = lost_images()
         if lost:
             self.warnings.append(
-                f"Never saved, so not in the capture: image {', '.join(map(repr, lost))};"
-                " save or pack it and capture again."
+                f"Never saved, so missing in the capture: {', '.join(map(repr, lost))}; save or"
+                " pack what was painted and capture again."
             )
 
     def _guides(self) -> list[Guide]:
-        return [
-            guide for guide in GUIDES if not guide.optional or self.settings.with_flow
-        ]
+        return [guide for guide in GUIDES if self.settings.with_flow or not guide.optional]
+
+    def _folder_of(self, guide: Guide) -> str:
+        """Return where a guide's files lie in the shot; one file can serve several guides."""
+        return _METRES if guide.in_metres and self._picture.unit_scale != 1 else _RENDERED
 
     def _job(self) -> dict[str, object]:
         shot, settings = self._work / "shot", self.settings
-        (shot / "guides").mkdir(parents=True)
-        source = settings.still_image if settings.still_source == "IMAGE" else None
+        folders = {self._folder_of(guide) for guide in self._guides()}
+        for folder in folders:
+            (shot / folder).mkdir(parents=True)
+        image = settings.still_image if settings.still_source == "IMAGE" else None
         return {
             "copy": str(self._work / "copy.blend"),
             "scene": settings.scene,
             "use_scripts": scripts_allowed(),
+            "broken_drivers": list(broken_drivers()),
             "frame_start": settings.frame_start,
             "frame_end": settings.frame_end,
             "size": [self._picture.width, self._picture.height],
-            "still": str(shot / STILL),
-            "still_image": None if source is None else str(source),
+            "still": str(shot / _STILL),
+            "still_image": None if image is None else str(image),
             "still_frame": settings.still_frame,
             "supersample": settings.supersample,
-            "guides": f"{shot / 'guides'}{os.sep}",
             "passes": [name for guide in self._guides() for name in guide.passes],
+            # Rendered in any case; it goes along where a guide needs it.
+            "rendered": f"{(shot if _RENDERED in folders else self._work) / _RENDERED}{os.sep}",
+            "metres": str(shot / _METRES) if _METRES in folders else None,
         }
 
     def _take(self, event: dict[str, object]) -> None:
@@ -205,56 +205,90 @@ class Capture:
             case "cameras":
                 facts = [CameraFacts.from_json(value) for value in event["cameras"]]
                 self._cameras = tuple(wire_camera(fact, self._picture) for fact in facts)
+            case "hash":
+                self._look_for(event["value"])
+            case "image":
+                self._check_aspect(*event["size"])
+            case "warning":
+                self.warnings.append(event["message"])
             case "refused":
-                self._refusal = event["message"]
+                raise CaptureError(event["message"])
+
+    def _look_for(self, scene_hash: str | None) -> None:
+        """Use a kept capture of the same; without a hash there can be none."""
+        if scene_hash is None:
+            return
+        self._name = kept.key(scene_hash, self.settings)
+        shot = kept.find(self._cache, self._name)
+        if shot is None:
+            return
+        self._cameras = shot.cameras
+        shot = dataclasses.replace(shot, **self._words())
+        self._folder = kept.rewrite(shot, cache=self._cache, name=self._name, scratch=self._work)
+        self.reused = True
+        self._warn_of_still_camera()
+
+    def _check_aspect(self, width: int, height: int) -> None:
+        wanted = (self._picture.width, self._picture.height)
+        if abs(height - width * wanted[1] / wanted[0]) > _STILL_PIXELS:
+            raise CaptureError(
+                f"The image '{self.settings.still_image}' is {width} x {height}, another aspect"
+                f" than the scene's {wanted[0]} x {wanted[1]}; crop it, or set the scene's"
+                " resolution to match."
+            )
 
     def _close(self, code: int) -> None:
-        if self._refusal is not None:
-            raise CaptureError(self._refusal)
         if code != 0:
             raise self._failure(code)
-        self._child.end()
-        if never_moves(self._cameras):
-            self.warnings.append(
-                "The camera never moves in this range, so the shot has no parallax; animate it"
-                " or choose other frames."
+        try:
+            self._folder = kept.keep(
+                self._shot(), self._work / "shot", cache=self._cache, name=self._name
             )
-        shot = self._work / "shot"
-        write_shot(self._shot(), shot)
-        read_shot(shot)
-        folder = self._cache / uuid.uuid4().hex
-        shot.replace(folder)
-        self._folder = folder
-        self.cancel()
-        self._progress = _progress("finished", 1, 1)
+        except ShotError as reason:
+            raise CaptureError(f"The capture is not whole: {reason}") from reason
+        self._warn_of_still_camera()
+
+    def _warn_of_still_camera(self) -> None:
+        if len(self._cameras) > 1 and never_moves(self._cameras):
+            self.warnings.append(
+                "The camera never moves in this range, so nothing new comes into view; animate"
+                " it or choose other frames."
+            )
 
     def _shot(self) -> Shot:
         settings = self.settings
-        guides = {
-            guide.name: tuple(f"guides/{frame:04d}.exr" for frame in settings.frames)
-            for guide in self._guides()
-        }
         return Shot(
-            name=settings.name,
             size=(self._picture.width, self._picture.height),
             fps=self._fps,
             frame_start=settings.frame_start,
-            stills=(Still(image=STILL, index=settings.still_frame - settings.frame_start),),
+            stills=(Still(image=_STILL, index=settings.still_frame - settings.frame_start),),
             cameras=self._cameras,
-            guides=guides,
-            prompt=settings.prompt,
-            negative_prompt=settings.negative_prompt,
-            seed=settings.seed,
+            guides={
+                guide.name: tuple(
+                    f"{self._folder_of(guide)}/{frame:04d}.exr" for frame in settings.frames
+                )
+                for guide in self._guides()
+            },
+            **self._words(),
         )
 
+    def _words(self) -> dict[str, object]:
+        """Return what of the shot nothing has to be rendered for."""
+        return {
+            "name": self.settings.name,
+            "prompt": self.settings.prompt,
+            "negative_prompt": self.settings.negative_prompt,
+            "seed": self.settings.seed,
+        }
+
     def _failure(self, code: int) -> CaptureError:
-        kept = self._cache / FAILED_LOG
-        shutil.copyfile(self._child.log, kept)
-        lines = kept.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        log = self._cache / FAILED_LOG
+        shutil.copyfile(self._child.log, log)
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         reason = lines[-1].strip() if lines else f"exit code {code}"
         return CaptureError(
             f"The second Blender failed while {self._progress.message} ({reason}); its log is"
-            f" '{kept}'."
+            f" '{log}'."
         )
 
 
@@ -262,7 +296,7 @@ def _progress(phase: str, done: int, total: int) -> CaptureProgress:
     messages = {
         "starting": "opening the copy",
         "cameras": f"reading cameras {done}/{total}",
-        "still": "rendering the still",
+        "still": "making the still",
         "guides": f"rendering guides {done}/{total}",
         "finished": "captured",
     }

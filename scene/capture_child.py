@@ -11,38 +11,43 @@ sentence why it was not, FAILED when the log has to be read, and ORPHANED when t
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import shutil
 import sys
 import threading
 import traceback
+import types
 from pathlib import Path
 
 import bpy
 
 OK, REFUSED, FAILED, ORPHANED = 0, 2, 3, 9
-
-# A surface that is at least this opaque counts as hit: leaves cut out by an alpha texture keep
-# their holes, and no edge is dithered as it is with Blender's default of 0.5.
-ALPHA_THRESHOLD = 0.1
-VIEW_LAYER = "Depthshot"
+LINEAR_FORMATS = {"OPEN_EXR", "OPEN_EXR_MULTILAYER", "HDR", "CINEON", "DPX"}
 
 
 class RefusedError(Exception):
     """The scene cannot be captured; the message is for the artist."""
 
 
-def load_sibling(name: str) -> object:
-    """Load a module that lies beside this script."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def siblings() -> str:
+    """Make the modules beside this script importable as a package and return its name.
+
+    They are the extension's own; but the extension need not be enabled here, and a script that is
+    given by its path belongs to no package.
+    """
+    package = types.ModuleType("depthshot_child")
+    package.__path__ = [str(Path(__file__).parent)]
+    sys.modules[package.__name__] = package
+    return package.__name__
 
 
-compat = load_sibling("compat")
+_PACKAGE = siblings()
+compat = importlib.import_module(f"{_PACKAGE}.compat")
+depends = importlib.import_module(f"{_PACKAGE}.depends")
+drivers = importlib.import_module(f"{_PACKAGE}.drivers")
+guides = importlib.import_module(f"{_PACKAGE}.child_guides")
 
 
 class Job:
@@ -152,109 +157,42 @@ def render_still(scene: bpy.types.Scene, job: Job) -> None:
     render.resolution_x, render.resolution_y, render.resolution_percentage = before
 
 
-def convert_still(job: Job) -> None:
-    """Write an image file as PNG, its values untouched."""
+def take_image(job: Job) -> None:
+    """Take an image file as the still, its values untouched: a PNG as it is, others as PNG."""
     image = bpy.data.images.load(job.still_image)
-    image.file_format = "PNG"
-    image.filepath_raw = job.still
-    image.save()
-
-
-def use_guide_layer(scene: bpy.types.Scene, passes: list[str]) -> None:
-    """Render one view layer that shows what any of the artist's layers shows, and `passes` of it.
-
-    Depth is thereby the nearest surface over all layers that the still is made of.
-    """
-    layers = [layer for layer in scene.view_layers if layer.use]
-    if not layers:
+    if 0 in image.size[:]:
         raise RefusedError(
-            f"Scene '{scene.name}' has no view layer that is used for rendering; turn on"
-            " View Layer properties > Use for Rendering."
+            f"The image '{job.still_image}' cannot be read; choose a PNG, JPEG, TIFF or WebP."
         )
-    union = scene.view_layers.new(VIEW_LAYER)
-    for layer in layers:
-        layer.use = False
-    show_union(union.layer_collection, [layer.layer_collection for layer in layers])
-    overrides = {layer.material_override for layer in layers}
-    if len(overrides) == 1:
-        union.material_override = overrides.pop()
-    union.use = True
-    for name in dir(union):
-        if name.startswith("use_pass_"):
-            setattr(union, name, name in passes)
-    union.pass_alpha_threshold = ALPHA_THRESHOLD
-
-
-def show_union(
-    target: bpy.types.LayerCollection, sources: list[bpy.types.LayerCollection]
-) -> None:
-    """Exclude, hold out and hide from the camera only what every source does."""
-    for children in zip(target.children, *(source.children for source in sources), strict=True):
-        child, others = children[0], children[1:]
-        shown = [other for other in others if not other.exclude]
-        child.exclude = not shown
-        if shown:
-            child.holdout = all(other.holdout for other in shown)
-            child.indirect_only = all(other.indirect_only for other in shown)
-        show_union(child, list(others))
-
-
-def clear_volumes() -> None:
-    """Take fog and smoke away: where a ray scatters in them, Cycles writes no depth."""
-    materials = [material.node_tree for material in bpy.data.materials]
-    worlds = [world.node_tree for world in bpy.data.worlds]
-    for tree in [*materials, *worlds, *bpy.data.node_groups]:
-        for node in tree.nodes if tree else ():
-            if node.bl_idname not in ("ShaderNodeOutputMaterial", "ShaderNodeOutputWorld"):
-                continue
-            volume, surface = node.inputs["Volume"], node.inputs["Surface"]
-            if not volume.is_linked:
-                continue
-            for link in list(volume.links):
-                tree.links.remove(link)
-            if node.bl_idname == "ShaderNodeOutputMaterial" and not surface.is_linked:
-                # Without a surface shader what held only a volume would turn solid.
-                clear = tree.nodes.new("ShaderNodeBsdfTransparent")
-                tree.links.new(clear.outputs[0], surface)
-    for thing in bpy.data.objects:
-        if thing.type == "VOLUME":
-            thing.hide_render = True
-
-
-def use_guide_settings(scene: bpy.types.Scene) -> None:
-    """Set Cycles to one exact ray through every pixel's centre."""
-    render, cycles = scene.render, scene.cycles
-    render.engine = "CYCLES"
-    render.film_transparent = True
-    for name in ("use_motion_blur", "use_compositing", "use_freestyle"):
-        setattr(render, name, False)
-    for name in (
-        "use_adaptive_sampling",
-        "use_denoising",
-        "caustics_reflective",
-        "caustics_refractive",
-        "use_fast_gi",
-        "use_light_tree",
-        "use_auto_tile",
-    ):
-        setattr(cycles, name, False)
-    for name in ("max", "diffuse", "glossy", "transmission", "volume"):
-        setattr(cycles, f"{name}_bounces", 0)
-    cycles.samples = 1
-    cycles.time_limit = 0
-    cycles.pixel_filter_type = "BLACKMAN_HARRIS"
-    cycles.filter_width = 0.01
-    cycles.film_exposure = 0  # black colours make small files
-    for camera in bpy.data.cameras:
-        camera.dof.use_dof = False
-    compat.use_multilayer_exr(render.image_settings)
+    if image.file_format in LINEAR_FORMATS:
+        raise RefusedError(
+            f"The image '{job.still_image}' is linear and has no view transform in it; save it"
+            " as a PNG with the view transform first."
+        )
+    job.say("image", size=image.size[:])
+    if image.file_format == "PNG":
+        shutil.copyfile(job.still_image, job.still)
+    else:
+        image.file_format = "PNG"
+        image.filepath_raw = job.still
+        image.save()
+    bpy.data.images.remove(image)
 
 
 def render_guides(scene: bpy.types.Scene, job: Job) -> None:
     """Render the guides of every frame, and tell with which camera each was really rendered."""
-    use_guide_layer(scene, job.passes)
-    use_guide_settings(scene)
-    clear_volumes()
+    if not guides.use_guide_layer(scene, job.passes):
+        raise RefusedError(
+            f"Scene '{scene.name}' has no view layer that is used for rendering; turn on"
+            " View Layer properties > Use for Rendering."
+        )
+    guides.use_guide_settings(scene)
+    guides.clear_volumes()
+    metres = job.work / "metres"
+    if job.metres:
+        metres.mkdir()
+        scale = scene.unit_settings.scale_length
+        guides.write_metres(scene, unit_scale=scale, folder=metres)
     rendered: dict[int, dict[str, object]] = {}
 
     def note_camera(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
@@ -265,7 +203,10 @@ def render_guides(scene: bpy.types.Scene, job: Job) -> None:
     frames = job.frames()
     for index, frame in enumerate(frames):
         scene.frame_set(frame)
-        render_picture(scene, job.guides + f"{frame:04d}")
+        render_picture(scene, f"{job.rendered}{frame:04d}")
+        if job.metres:
+            (written,) = metres.iterdir()
+            written.replace(Path(job.metres, f"{frame:04d}.exr"))
         job.say("phase", phase="guides", done=index + 1, total=len(frames))
     # A Python handler left at exit makes Blender 4.5 hang.
     bpy.app.handlers.frame_change_post.remove(note_camera)
@@ -280,6 +221,47 @@ def check_cameras(scene: bpy.types.Scene, job: Job) -> None:
         cameras.append(camera_facts(scene, bpy.context.evaluated_depsgraph_get()))
         job.say("phase", phase="cameras", done=index + 1, total=len(job.frames()))
     job.say("cameras", cameras=cameras)
+    for driven, expression in drivers.broken_drivers().items():
+        if driven not in job.broken_drivers:
+            raise RefusedError(
+                f"The scripted driver of {driven} ({expression}) works in your Blender but not in"
+                " a second one; put its function into a text with Register on, or into an add-on."
+            )
+
+
+def tell_hash(scene: bpy.types.Scene, job: Job) -> None:
+    """Tell what the capture depends on, so that one that is there already can be used."""
+    try:
+        value = depends.scene_hash(
+            scene, frame=job.frame_start, scratch=job.work / "neutral.blend"
+        )
+        if job.still_image:
+            value += depends.file_hash(Path(job.still_image))
+    except depends.UnknowableError as reason:
+        job.say("hash", value=None, reason=str(reason))
+    else:
+        job.say("hash", value=value)
+
+
+def warn_of(scene: bpy.types.Scene, job: Job) -> None:
+    """Name what will look different from what the artist may expect."""
+    if scene.render.film_transparent and not job.still_image:
+        job.say(
+            "warning",
+            message="Film > Transparent is on, so the still's background is black; turn it off to"
+            " have the world in it.",
+        )
+    strokes = sorted(
+        thing.name
+        for thing in scene.objects
+        if thing.type in ("GPENCIL", "GREASEPENCIL") and not thing.hide_render
+    )
+    if strokes:
+        job.say(
+            "warning",
+            message=f"Grease Pencil has no depth: {', '.join(strokes)} will stick to what is"
+            " behind.",
+        )
 
 
 def run(job: Job) -> int:
@@ -287,10 +269,12 @@ def run(job: Job) -> int:
     try:
         scene = open_copy(job)
         confine(scene)
+        warn_of(scene, job)
+        tell_hash(scene, job)
         check_cameras(scene, job)
         job.say("phase", phase="still", done=0, total=1)
         if job.still_image:
-            convert_still(job)
+            take_image(job)
         else:
             render_still(scene, job)
         job.say("phase", phase="still", done=1, total=1)

@@ -56,3 +56,51 @@ def drop_settings(scene: bpy.types.Scene, name: str) -> None:
         properties = scene
     if properties is not None and name in properties:
         del properties[name]
+
+
+def embedded_tree(block: bpy.types.ID) -> bpy.types.NodeTree | None:
+    """Return the node tree that belongs to a material, world, light, texture or scene."""
+    if isinstance(block, bpy.types.Scene):
+        return compositor_tree(block)
+    return getattr(block, "node_tree", None)
+
+
+def new_compositor(scene: bpy.types.Scene) -> bpy.types.NodeTree:
+    """Give the scene an empty compositor in place of the one it has."""
+    if hasattr(scene, "compositing_node_group"):
+        scene.compositing_node_group = bpy.data.node_groups.new("Depthshot", "CompositorNodeTree")
+        return scene.compositing_node_group
+    scene.use_nodes = True
+    scene.node_tree.nodes.clear()
+    return scene.node_tree
+
+
+def new_math(tree: bpy.types.NodeTree, operation: str, *inputs: object) -> bpy.types.NodeSocket:
+    """Add a compositor math node; inputs are sockets or numbers. Returns its output."""
+    old = hasattr(bpy.types, "CompositorNodeMath")
+    node = tree.nodes.new("CompositorNodeMath" if old else "ShaderNodeMath")
+    node.operation = operation
+    for socket, value in zip(node.inputs, inputs, strict=False):
+        if isinstance(value, bpy.types.NodeSocket):
+            tree.links.new(value, socket)
+        else:
+            socket.default_value = value
+    return node.outputs[0]
+
+
+def write_channel(tree: bpy.types.NodeTree, socket: bpy.types.NodeSocket, folder: str) -> None:
+    """Write one value per pixel as a float32 EXR into `folder` at every render.
+
+    The file's name is Blender's own choice and differs between versions.
+    """
+    node = tree.nodes.new(FILE_OUTPUT)
+    if hasattr(node.format, "media_type"):
+        node.format.media_type = "IMAGE"
+    node.format.file_format = "OPEN_EXR"
+    node.format.color_depth = "32"
+    if hasattr(node, "file_output_items"):
+        node.directory = folder
+        node.file_output_items.new("FLOAT", "Depth")
+    else:
+        node.base_path = folder
+    tree.links.new(socket, node.inputs[0])

@@ -9,6 +9,7 @@ import bpy
 from ..backend.errors import CaptureError
 from ..backend.wire import MAX_FRAMES, MAX_PIXELS, MAX_SIDE
 from .camera import Picture, picture_size
+from .drivers import broken_drivers
 from .settings import CaptureSettings
 
 
@@ -57,6 +58,13 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
             f"Scene '{scene.name}' uses time remapping ({render.frame_map_old} to"
             f" {render.frame_map_new}); set both to 100 in Output properties > Time Stretching."
         )
+    _check_scripts()
+    if settings.still_source == "IMAGE" and not (
+        settings.still_image and settings.still_image.is_file()
+    ):
+        raise CaptureError(
+            f"The image for the still '{settings.still_image}' is not there; choose another one."
+        )
     markers = [marker.camera for marker in scene.timeline_markers if marker.camera]
     if scene.camera is None and not markers:
         raise CaptureError(
@@ -89,13 +97,12 @@ def lost_images() -> list[str]:
     return sorted(image.name for image in bpy.data.images if image.is_dirty)
 
 
-def save_copy(path: Path) -> None:
+def save_copy(preferences: bpy.types.Preferences, path: Path) -> None:
     """Save the session as it is to `path`, which must not exist, and leave no trace in it.
 
     Raises:
         CaptureError: Blender could not write it.
     """
-    preferences = bpy.context.preferences
     changed = preferences.is_dirty
     preview = preferences.filepaths.file_preview_type
     autopack = bpy.data.use_autopack
@@ -115,6 +122,17 @@ def save_copy(path: Path) -> None:
         bpy.data.use_autopack = autopack
         preferences.filepaths.file_preview_type = preview
         preferences.is_dirty = changed
+
+
+def _check_scripts() -> None:
+    if scripts_allowed():
+        return
+    for driven, expression in broken_drivers().items():
+        raise CaptureError(
+            f"Blender blocks the scripted driver of {driven} ({expression}), so the scene is not"
+            " as it should be; trust the file with File > Revert and 'Trusted Source', or remove"
+            " the driver."
+        )
 
 
 def _check_size(width: int, height: int) -> None:

@@ -1,0 +1,95 @@
+"""Captures that are kept: one folder each, named by a hash of all that it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from pathlib import Path
+
+from ..backend.errors import CaptureError, ShotError
+from ..backend.wire import SHOT_FILE, Shot, read_shot, write_shot
+from .settings import CaptureSettings
+
+log = logging.getLogger(__name__)
+
+_SIZES_FILE = "kept.json"
+
+
+def key(scene_hash: str, settings: CaptureSettings) -> str:
+    """Return the name of a capture: the same for what would be rendered the same."""
+    parts = [
+        scene_hash,
+        settings.scene,
+        settings.frame_start,
+        settings.frame_end,
+        settings.still_source,
+        settings.still_frame,
+        settings.supersample,
+        settings.with_flow,
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def find(cache: Path, name: str) -> Shot | None:
+    """Return the shot of a kept capture, or None; one that is damaged is removed."""
+    folder = cache / name
+    if not folder.is_dir():
+        return None
+    try:
+        shot = read_shot(folder)
+        sizes = json.loads((folder / _SIZES_FILE).read_text(encoding="utf-8"))
+        whole = sizes == _sizes(folder, shot)
+    except (ShotError, OSError, ValueError) as reason:
+        log.warning("The kept capture %s is damaged (%s)", folder, reason)
+        whole = False
+    if not whole:
+        shutil.rmtree(folder)
+        return None
+    return shot
+
+
+def keep(shot: Shot, made: Path, *, cache: Path, name: str) -> Path:
+    """Move the rendered files in `made` to their kept place and return it.
+
+    Raises:
+        CaptureError: the disk refuses.
+        ShotError: a file of the shot is missing.
+    """
+    folder = cache / name
+    try:
+        write_shot(shot, made)
+        read_shot(made)
+        sizes = json.dumps(_sizes(made, shot))
+        (made / _SIZES_FILE).write_text(sizes, encoding="utf-8")
+        if folder.exists():  # another Blender captured the same in the meantime
+            shutil.rmtree(folder)
+        made.replace(folder)
+    except OSError as reason:
+        raise CaptureError(
+            f"The capture could not be kept in '{cache}' ({reason.strerror}); free some space"
+            " there or choose another folder in the preferences."
+        ) from reason
+    return folder
+
+
+def rewrite(shot: Shot, *, cache: Path, name: str, scratch: Path) -> Path:
+    """Give a kept capture the words and seed of `shot`, at once or not at all; return its folder.
+
+    Raises:
+        CaptureError: the disk refuses.
+    """
+    folder = cache / name
+    try:
+        write_shot(shot, scratch)
+        (scratch / SHOT_FILE).replace(folder / SHOT_FILE)
+    except OSError as reason:
+        raise CaptureError(
+            f"The kept capture '{folder}' cannot be written ({reason.strerror}); remove it."
+        ) from reason
+    return folder
+
+
+def _sizes(folder: Path, shot: Shot) -> dict[str, int]:
+    return {path: folder.joinpath(path).stat().st_size for path in shot.files()}
