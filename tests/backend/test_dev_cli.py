@@ -43,7 +43,10 @@ def test_the_backend_gets_the_callers_folder_and_its_exit_code_comes_back(tmp_pa
     asked = dev("backend", "--help", cwd=tmp_path)
     assert asked.returncode == 0, asked.stderr
     assert "generate" in asked.stdout
-    refused = dev("backend", "generate", "no-such-shot", "--model", "projection", cwd=tmp_path)
+    refused = dev(
+        *("backend", "generate", "no-such-shot", "--model", "projection", "--out", "take"),
+        cwd=tmp_path,
+    )
     assert refused.returncode != 0
     assert "no-such-shot" in refused.stderr
 
