@@ -32,14 +32,14 @@ def step(text: str) -> Iterator[None]:
 
     def keep_saying() -> None:
         while not over.wait(HEARTBEAT):
-            say(f"  … {text} ({time.monotonic() - start:.0f} s)")
+            say(f"… {text} ({time.monotonic() - start:.0f} s)")
 
     heartbeat = threading.Thread(target=keep_saying, daemon=True)
-    say(f"  {text} …")
+    say(f"{text} …")
     heartbeat.start()
     try:
         yield
     finally:
         over.set()
         heartbeat.join()
-    say(f"  {text}: done in {time.monotonic() - start:.0f} s")
+    say(f"{text}: done in {time.monotonic() - start:.0f} s")

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,11 +145,17 @@ def ensure(*environments: Environment, install_libraries: bool = False) -> None:
         return
     root().mkdir(parents=True, exist_ok=True)
     system.require_disk(root(), sum(environment.disk for environment in wanted))
-    for environment in wanted:
+
+    def make(environment: Environment) -> None:
         with _only_one(root() / f"{environment.name}.lock"):
             # Another dev.py may have made it while this one waited.
             if not is_ready(environment):
                 _make(environment, interpreters[environment.version])
+
+    # Side by side: while one downloads, the other unpacks.
+    with ThreadPoolExecutor() as threads:
+        for made in [threads.submit(make, environment) for environment in wanted]:
+            made.result()
 
 
 def _interpreter(version: tuple[int, int]) -> Path:
@@ -169,24 +176,30 @@ def _only_one(path: Path) -> Iterator[None]:
         else:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"Another dev.py is making {path.stem}: waiting for it")
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _make(environment: Environment, interpreter: Path) -> None:
     """Installs an environment from nothing; what pip has in its cache is not loaded again."""
-    say(f"Making the environment {environment.name} in {environment.folder}")
+    name = environment.name
+    say(f"{name}: making this environment in {environment.folder}")
     if environment.folder.exists():
-        say("  what is there is unfinished or older than the lock files: made again")
+        say(f"{name}: what is there is unfinished or older than the lock files, so made again")
+        (environment.folder / STAMP).unlink(missing_ok=True)
         shutil.rmtree(environment.folder)
-    log = root() / f"{environment.name}.log"
+    log = root() / f"{name}.log"
     log.unlink(missing_ok=True)
-    with step("an empty environment"):
+    with step(f"{name}: an empty environment"):
         _create(environment, interpreter)
     if environment.with_torch:
         _install_torch(environment, log=log)
     requirements = [part for lock in environment.locks for part in ("-r", str(lock))]
-    with step(f"packages (up to {environment.download / 1e6:.0f} MB to download)"):
+    with step(f"{name}: packages (up to {environment.download / 1e6:.0f} MB to download)"):
         pip.install(
             environment.python,
             ["--quiet", "--require-hashes", "--no-deps", *requirements],
@@ -211,7 +224,7 @@ def _create(environment: Environment, interpreter: Path) -> None:
 
 
 def _install_torch(environment: Environment, *, log: Path) -> None:
-    with step("which build of torch fits this machine"):
+    with step(f"{environment.name}: which build of torch fits this machine"):
         build = torch_build.choose(environment.python, log=log)
         size = torch_build.download_size(build.url)
     about = f"{size / 1e6:.0f} MB" if size else "size unknown"
@@ -219,5 +232,5 @@ def _install_torch(environment: Environment, *, log: Path) -> None:
         about += ", then about 3 GB of GPU libraries"
     # Only GPU libraries are left to pip here; everything else torch needs is in the lock.
     only = [] if build.needs_gpu_libraries else ["--no-deps"]
-    with step(f"{torch_build.requirement()} ({about} to download)"):
+    with step(f"{environment.name}: {torch_build.requirement()} ({about} to download)"):
         pip.install(environment.python, ["--quiet", *only, *build.arguments], log=log)
