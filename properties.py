@@ -1,10 +1,9 @@
 """What an artist sets (on the Scene, saved in the .blend) and what is happening (WindowManager).
 
 The settings of each model are drawn from its card: `ModelSettings` has one group for each card,
-made when the extension registers.
+made when the extension registers. Annotations are evaluated as they stand (no
+`from __future__ import annotations`): Blender reads a group's properties from them.
 """
-
-from __future__ import annotations
 
 import re
 import zlib
@@ -23,6 +22,7 @@ from bpy.types import PropertyGroup
 
 from .backend.models import cards
 from .backend.models.card import Card, Setting, Value
+from .scene.targets import TARGETS
 
 LARGEST_SEED = 2**31 - 1
 LARGEST_FRAME = 1_048_574
@@ -33,15 +33,17 @@ def card_attribute(card: Card) -> str:
     return re.sub(r"\W", "_", card.id)
 
 
-def setting_values(settings: DepthshotSettings, card: Card) -> dict[str, Value]:
+def setting_values(settings: "DepthshotSettings", card: Card) -> dict[str, Value]:
     """Return the artist's value for every setting of `card`."""
     group = getattr(settings.models, card_attribute(card))
     return {setting.name: getattr(group, setting.name) for setting in card.settings}
 
 
-def _number(identifier: str) -> int:
-    # Blender stores a menu's choice as a number: one that depends on the name alone keeps its
-    # meaning in old files when choices are added.
+def number(identifier: str) -> int:
+    """Return the number that stands for a menu's choice in .blend files.
+
+    It depends on the name alone, so it keeps its meaning in old files when choices are added.
+    """
     return zlib.crc32(identifier.encode()) & 0x7FFFFFFF
 
 
@@ -50,7 +52,7 @@ def _property(setting: Setting) -> object:
     if isinstance(setting.default, bool):
         return BoolProperty(default=setting.default, **common)
     if isinstance(setting.default, str):
-        items = [(choice, choice, "", _number(choice)) for choice in setting.choices]
+        items = [(choice, choice, "", number(choice)) for choice in setting.choices]
         return EnumProperty(items=items, default=setting.default, **common)
     kind = IntProperty if isinstance(setting.default, int) else FloatProperty
     limit = float(2**31 - 1) if kind is IntProperty else 3e38
@@ -174,6 +176,12 @@ class DepthshotSettings(PropertyGroup):
         max=LARGEST_SEED,
         options=set(),
     )
+    target: EnumProperty(
+        name="As",
+        description="What the take becomes in this file",
+        items=[(target.ID, target.LABEL, target.HELP, number(target.ID)) for target in TARGETS],
+        options=set(),
+    )
     landing: EnumProperty(
         name="Lands In",
         description="The scene whose sequencer gets the take",
@@ -200,6 +208,7 @@ class DepthshotSettings(PropertyGroup):
 class DepthshotStatus(PropertyGroup):
     """What is happening, for panels to draw; decides nothing."""
 
+    running: BoolProperty(name="Running", description="Whether a take is being generated")
     phase: StringProperty(name="Phase", description="What is being done right now")
     progress: FloatProperty(
         name="Progress",
@@ -223,6 +232,7 @@ class DepthshotStatus(PropertyGroup):
         max=1.0,
         subtype="FACTOR",
     )
+    scene: StringProperty(name="Scene", description="The scene that the last take lies in")
     job: StringProperty(name="Job", description="The backend's name for the job")
     take: StringProperty(
         name="Last Take", description="Folder of the last take", subtype="DIR_PATH"
@@ -242,7 +252,7 @@ def register() -> None:
     DepthshotSettings.__annotations__["model"] = EnumProperty(
         name="Model",
         description="What makes the frames",
-        items=[(card.id, card.label, card.summary.rstrip("."), _number(card.id)) for card in known],
+        items=[(card.id, card.label, card.summary.rstrip("."), number(card.id)) for card in known],
         default=known[0].id,
         options=set(),
     )

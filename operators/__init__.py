@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import bpy
 
-CLASSES = ()
+from . import generate, show
+from .runner import runner
 
-register, unregister = bpy.utils.register_classes_factory(CLASSES)
+CLASSES = (*generate.CLASSES, *show.CLASSES)
+
+register, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
+
+
+def unregister() -> None:
+    """Remove the operators; a generation that runs is left to the backend."""
+    runner.abandon()
+    _unregister_classes()

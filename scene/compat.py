@@ -104,3 +104,11 @@ def write_channel(tree: bpy.types.NodeTree, socket: bpy.types.NodeSocket, folder
     else:
         node.base_path = folder
     tree.links.new(socket, node.inputs[0])
+
+
+def show_in_sequencer(window: bpy.types.Window, scene: bpy.types.Scene) -> None:
+    """Let the window's sequencers show a scene; since Blender 5 that is not the window's own."""
+    if hasattr(window.workspace, "sequencer_scene"):
+        window.workspace.sequencer_scene = scene
+    else:
+        window.scene = scene

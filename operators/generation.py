@@ -1,0 +1,300 @@
+"""One take on its way: capture -> send -> events -> fetch -> land, as one machine of small steps.
+
+    generation = Generation.start(context, request)
+    while generation.outcome is None:
+        generation.step()           # a timer in a window, a loop elsewhere
+
+`step` never waits: the second Blender and threads do what takes long, and threads never touch bpy.
+Between two steps nothing here refers to Blender's data. What was captured or generated when
+something fails stays: captures in the data folder, jobs in the backend and their notes in
+`pending`, from which `Generation.resume` goes on, in another session as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Generator, Iterable
+from contextlib import nullcontext
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import bpy
+from bpy.types import Context
+
+from ..backend.client import Backend
+from ..backend.errors import BackendError, Cancelled, DepthshotError, JobFailed, TargetError
+from ..backend.take import Take, read_take
+from ..scene.capture import Capture, CaptureProgress
+from ..scene.targets import find_target
+from ..scene.targets.strip import Landed
+from . import job
+from .clock import Clock, Stage
+from .pending import Pending, forget
+from .request import GenerationRequest
+from .task import Task
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Steps = Generator[None, None, T]
+
+# How long a cancelled generation waits for the backend to hear of it.
+CANCEL_SECONDS = 1.5
+# Where each phase of a capture begins and ends in the whole of it.
+_CAPTURE_SHARES = {
+    "starting": (0.0, 0.05),
+    "cameras": (0.05, 0.1),
+    "still": (0.1, 0.4),
+    "guides": (0.4, 1.0),
+}
+
+
+class Outcome(Enum):
+    """How a generation ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Generation:
+    """One take on its way.
+
+    Attributes:
+        outcome: How it ended, None while it runs.
+        message: What it ended with, one sentence.
+        warnings: What the artist should know about the take, a sentence each.
+        clock: How far it is.
+        pending: The job, once the backend has it.
+        folder: The take's folder, once it is here.
+        take: Its record.
+        landed: Where it landed.
+    """
+
+    def __init__(self, data: Path, python: Path) -> None:
+        """Prepare; use `start` or `resume`."""
+        self.outcome: Outcome | None = None
+        self.message = ""
+        self.warnings: list[str] = []
+        self.clock = Clock()
+        self.pending: Pending | None = None
+        self.folder: Path | None = None
+        self.take: Take | None = None
+        self.landed: Landed | None = None
+        self._data = data
+        self._python = python
+        self._scene_uid: int | None = None
+        self._stop = threading.Event()
+        self._cancelling = False
+        self._steps: Steps[None]
+
+    @classmethod
+    def start(cls, context: Context, request: GenerationRequest) -> Generation:
+        """Begin to capture the scene; copying it is all that blocks Blender.
+
+        Raises:
+            CaptureError: the scene cannot be captured; nothing was started.
+        """
+        generation = cls(request.preferences.data, request.preferences.backend_python)
+        generation._scene_uid = request.scene_uid
+        capture = Capture.start(
+            context, request.capture, cache=request.preferences.data / "captures"
+        )
+        generation._steps = generation._generate(request, capture)
+        return generation
+
+    @classmethod
+    def resume(cls, pending: Pending, *, data: Path, python: Path) -> Generation:
+        """Go on with a job that was sent before, in this session or another."""
+        generation = cls(data, python)
+        generation._steps = generation._resume(pending)
+        return generation
+
+    def step(self) -> None:
+        """Do a little; look at `outcome` and `clock` afterwards."""
+        if self.outcome is not None:
+            return
+        try:
+            if self._stop.is_set() and not self._cancelling:
+                self._cancelling = True
+                self._steps.throw(Cancelled("Cancelled."))
+            else:
+                next(self._steps)
+        except StopIteration:
+            self._end(Outcome.DONE, self.message)
+        except Cancelled as reason:
+            self._end(Outcome.CANCELLED, str(reason))
+        except DepthshotError as reason:
+            self._end(Outcome.FAILED, str(reason))
+        finally:
+            # A mistake in the program ended the steps: it goes on to the console.
+            if self.outcome is None and self._steps.gi_frame is None:
+                self._end(Outcome.FAILED, "Depthshot made a mistake; the console says where.")
+
+    def cancel(self) -> None:
+        """Ask for the end; the steps that follow bring it about within two seconds."""
+        self._stop.set()
+
+    def abandon(self) -> None:
+        """End at once, because Blender does; a job that was sent goes on in the backend."""
+        if self.outcome is None:
+            self._stop.set()
+            self._steps.close()
+            self._end(Outcome.CANCELLED, "Blender stopped waiting for the take.")
+
+    def _end(self, outcome: Outcome, message: str) -> None:
+        self.outcome, self.message = outcome, message
+        self._stop.set()
+
+    def _generate(self, request: GenerationRequest, capture: Capture) -> Steps[None]:
+        # Starting the backend takes seconds, so it happens beside the capture.
+        attaching = self._attach()
+        try:
+            shot = yield from self._capture(capture, attaching)
+            backend = yield from self._wait(attaching, Stage.ATTACH)
+            sending = Task(partial(job.send, backend, request, shot, self._stop))
+            self.pending = yield from self._wait(sending, Stage.SEND)
+            yield from self._finish(backend, self.pending)
+        finally:
+            self._detach(attaching)
+
+    def _resume(self, pending: Pending) -> Steps[None]:
+        self.pending = pending
+        attaching = self._attach()
+        try:
+            backend = yield from self._wait(attaching, Stage.ATTACH)
+            yield from self._finish(backend, pending)
+        finally:
+            self._detach(attaching)
+
+    def _capture(self, capture: Capture, attaching: Task[Backend]) -> Steps[Path]:
+        try:
+            progress = capture.step()
+            while not progress.finished:
+                self.clock.at(Stage.CAPTURE, _captured(progress), detail=progress.message)
+                yield
+                if attaching.done:
+                    # A backend that cannot start is known before minutes were rendered for it.
+                    attaching.result()
+                progress = capture.step()
+            self.warnings += capture.warnings
+            return capture.folder
+        finally:
+            capture.cancel()
+
+    def _finish(self, backend: Backend, pending: Pending) -> Steps[None]:
+        try:
+            yield from self._follow(backend, pending)
+        except Cancelled:
+            withdrawing = Task(partial(job.withdraw, backend, pending, self._data))
+            yield from _until(withdrawing, seconds=CANCEL_SECONDS)
+            raise
+        except JobFailed:
+            forget(self._data, pending)
+            raise
+        fetching = Task(partial(job.fetch, backend, pending, self._fetched, self._stop))
+        self.folder = yield from self._wait(fetching, Stage.FETCH)
+        self.take = read_take(self.folder)
+        self._warn(self.take.warnings)
+        while bpy.app.is_job_running("RENDER"):
+            self.clock.at(Stage.LAND, 0.0, detail="waiting for the render")
+            yield
+        self._land(pending, self.folder, self.take)
+        finishing = Task(partial(job.finish, backend, pending, self._data))
+        yield from _until(finishing, seconds=CANCEL_SECONDS)
+
+    def _follow(self, backend: Backend, pending: Pending) -> Steps[None]:
+        events = backend.follow(pending.job)
+        try:
+            while True:
+                for event in events.drain():
+                    match event.kind:
+                        case "progress" if event.total > 1:
+                            self.clock.at(
+                                Stage.RUN,
+                                event.done / event.total,
+                                detail=f"{event.phase} {event.done}/{event.total}",
+                            )
+                        case "warning":
+                            self._warn([event.message])
+                        case "failed":
+                            raise JobFailed(event.message)
+                        case "cancelled":
+                            raise Cancelled("The job was cancelled in the backend.")
+                        case "done":
+                            return
+                yield
+        finally:
+            events.close()
+
+    def _land(self, pending: Pending, folder: Path, take: Take) -> None:
+        scene = self._find_scene(pending)
+        self.landed = find_target(pending.target).land(scene, folder, take, place=pending.place)
+        self._warn(self.landed.notes)
+        push_undo("Depthshot: Add Take")
+        self.message = f"{take.frames} frames landed in “{self.landed.scene}”."
+
+    def _find_scene(self, pending: Pending) -> bpy.types.Scene:
+        for scene in bpy.data.scenes:
+            if scene.session_uid == self._scene_uid:
+                return scene
+        # Another file was opened meanwhile, or this is a job of an earlier session.
+        scene = bpy.data.scenes.get(pending.scene)
+        if bpy.data.filepath != pending.blend or scene is None:
+            where = f" of '{Path(pending.blend).name}'" if pending.blend else ""
+            raise TargetError(
+                f"The take is finished, but its scene “{pending.scene}”{where} is not open; open"
+                " it and choose Fetch Take."
+            )
+        return scene
+
+    def _fetched(self, done: int, total: int) -> None:
+        # Called from a thread: it touches the clock alone.
+        self.clock.at(Stage.FETCH, done / total)
+
+    def _warn(self, sentences: Iterable[str]) -> None:
+        self.warnings += [each for each in sentences if each not in self.warnings]
+
+    def _attach(self) -> Task[Backend]:
+        return Task(partial(job.attach, self._python, self._data, self._stop))
+
+    def _wait(self, task: Task[T], stage: Stage) -> Steps[T]:
+        while not task.done:
+            self.clock.at(stage, 0.0)
+            yield
+        return task.result()
+
+    def _detach(self, attaching: Task[Backend]) -> None:
+        # A task that is under way still sees the flag and detaches by itself.
+        self._stop.set()
+        if attaching.done and attaching.succeeded:
+            Task(attaching.result().close)
+
+
+def push_undo(message: str) -> None:
+    """Make one undo step of what was changed since the last one."""
+    windows = bpy.context.window_manager.windows
+    # A timer runs without a window, and the operator looks for one.
+    with bpy.context.temp_override(window=windows[0]) if windows else nullcontext():
+        bpy.ops.ed.undo_push(message=message)
+
+
+def _captured(progress: CaptureProgress) -> float:
+    begin, end = _CAPTURE_SHARES.get(progress.phase, (0.0, 1.0))
+    return begin + (end - begin) * (progress.done / max(progress.total, 1))
+
+
+def _until(task: Task[object], *, seconds: float) -> Steps[None]:
+    deadline = time.monotonic() + seconds
+    while not task.done and time.monotonic() < deadline:
+        yield
+    if task.done:
+        try:
+            task.result()
+        except BackendError as reason:
+            # The work itself is over; what is left in the backend goes when its jobs are cleared.
+            log.warning("the backend was not told: %s", reason)

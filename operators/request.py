@@ -1,0 +1,125 @@
+"""From what the artist has set to frozen parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+from bpy.types import Context, Scene
+
+from ..backend.errors import BackendNotStarted, CaptureError, DepthshotError
+from ..backend.models import find_card
+from ..backend.models.card import Value
+from ..preferences import Preferences, preferences
+from ..properties import setting_values
+from ..scene.capture import CaptureSettings
+from ..scene.session import check_scene
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """Everything a generation needs, fixed when the artist asks for it.
+
+    Attributes:
+        capture: What to capture.
+        model: Id of a card, and a value for each of its settings.
+        scene_uid: `session_uid` of the scene, which a rename leaves as it is.
+        blend: Path of the .blend file, "" when it was never saved.
+        target: Id of the target, and the place it is told (`scene.targets`).
+        takes: Folder that gets the take's own folder.
+        preferences: As they were.
+    """
+
+    capture: CaptureSettings
+    model: str
+    settings: Mapping[str, Value]
+    scene_uid: int
+    blend: str
+    target: str
+    place: str
+    preferences: Preferences
+
+    @property
+    def label(self) -> str:
+        """A name for the take's folder that every file system takes."""
+        return re.sub(r"[^\w-]+", "_", f"{self.capture.scene}-{self.model}")[:80]
+
+
+def read_request(context: Context) -> GenerationRequest:
+    """Return the parameters for the scene of `context`.
+
+    Raises:
+        DepthshotError: something is missing or cannot be; nothing was started or changed.
+    """
+    scene = context.scene
+    settings = scene.depthshot
+    capture = _capture_settings(scene)
+    check_scene(scene, capture)
+    card = find_card(settings.model)
+    stored = preferences(context)
+    if not stored.backend_python.is_file():
+        raise BackendNotStarted(
+            f"The backend's Python is not at '{stored.backend_python}'; choose it in Edit >"
+            " Preferences > Add-ons > Depthshot."
+        )
+    return GenerationRequest(
+        capture=capture,
+        model=card.id,
+        settings=card.check_settings(setting_values(settings, card)),
+        scene_uid=scene.session_uid,
+        blend=bpy.data.filepath,
+        target=settings.target,
+        place=settings.landing,
+        preferences=stored,
+    )
+
+
+def why_not(context: Context) -> str | None:
+    """Return why nothing can be generated from the scene as it is, None if it can."""
+    if bpy.app.is_job_running("RENDER"):
+        return "Blender is rendering; wait until it has finished"
+    try:
+        check_scene(context.scene, _capture_settings(context.scene))
+    except DepthshotError as reason:
+        return str(reason)
+    return None
+
+
+def _capture_settings(scene: Scene) -> CaptureSettings:
+    settings = scene.depthshot
+    own = settings.range_source == "OWN"
+    start, end = (
+        (settings.frame_start, settings.frame_end) if own else (scene.frame_start, scene.frame_end)
+    )
+    still_frames = {
+        "FIRST": start,
+        "CURRENT": scene.frame_current,
+        "CHOSEN": settings.still_frame,
+    }
+    render = settings.still_source == "RENDER"
+    return CaptureSettings(
+        scene=scene.name,
+        frame_start=start,
+        frame_end=end,
+        still_source=settings.still_source,
+        still_image=None if render else _still_image(settings.still_image),
+        still_frame=still_frames[settings.still_choice],
+        supersample=2 if render and settings.supersample else 1,
+        with_flow="flow" in find_card(settings.model).guides,
+        prompt=settings.prompt,
+        negative_prompt=settings.negative_prompt,
+        seed=settings.seed,
+        name=scene.name,
+    )
+
+
+def _still_image(path: str) -> Path:
+    if not path:
+        raise CaptureError("No image is chosen for the still; choose one or render it.")
+    image = Path(bpy.path.abspath(path))
+    if not image.is_file():
+        raise CaptureError(f"The still's image '{image}' is not there; choose another one.")
+    return image
