@@ -9,13 +9,19 @@ import bpy
 from .shape import Color
 
 
+def with_nodes(owner: bpy.types.Material | bpy.types.World) -> None:
+    """Give a new material or world its node tree, which it has from the start since 5.0."""
+    if owner.node_tree is None:
+        owner.use_nodes = True
+
+
 class Graph:
     """A material being wired: nodes are added in order, sockets are passed as values."""
 
     def __init__(self, name: str) -> None:
         """Start an empty material with an output and the surface's tint."""
         self.material = bpy.data.materials.new(name)
-        self.material.use_nodes = True
+        with_nodes(self.material)
         self.tree = self.material.node_tree
         self.tree.nodes.clear()
         self.uv = self.node("ShaderNodeUVMap").outputs[0]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import bpy
 from mathutils import Vector
 
+from .materials import with_nodes
 from .palette import Palette
 from .shape import Color, Point, Shape
 
@@ -68,7 +69,7 @@ def furnish(
 def sky(scene: bpy.types.Scene, *, zenith: Color, horizon: Color, strength: float) -> None:
     """Give the scene a soft sky from `horizon` up to `zenith`, with thin cloud."""
     world = bpy.data.worlds.new(scene.name)
-    world.use_nodes = True
+    with_nodes(world)
     tree = world.node_tree
     tree.nodes.clear()
     where = tree.nodes.new("ShaderNodeTexCoord")
