@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bpy.types import Context, Panel
+from bpy.types import Context, Panel, UILayout
 
 from ..backend.models import cards
-from ..properties import card_attribute
+from ..properties import DepthshotSettings, card_attribute
+from .text import paragraph
 
 
 class _Tab:
@@ -13,24 +14,116 @@ class _Tab:
     bl_region_type = "UI"
     bl_category = "Depthshot"
 
+    def column(self) -> UILayout:
+        """Return the panel's layout as Blender's own property pages have it."""
+        self.layout.use_property_split = True
+        self.layout.use_property_decorate = False
+        return self.layout.column()
+
 
 class DEPTHSHOT_PT_shot(_Tab, Panel):
-    """What to make: the still, the frames, the model, the words."""
+    """What is captured: the still and the frames."""
 
     bl_label = "Shot"
 
     def draw(self, context: Context) -> None:
-        """Draw the settings of the scene."""
+        """Draw the panel."""
         settings = context.scene.depthshot
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        layout.prop(settings, "model")
-        for card in cards():
-            if card.id == settings.model:
-                group = getattr(settings.models, card_attribute(card))
-                for setting in card.settings:
-                    layout.prop(group, setting.name)
+        column = self.column()
+        column.active = not context.window_manager.depthshot.running
+        column.prop(settings, "still_source")
+        if settings.still_source == "IMAGE":
+            column.prop(settings, "still_image")
+        else:
+            column.prop(settings, "supersample")
+        column.prop(settings, "still_choice")
+        if settings.still_choice == "CHOSEN":
+            column.prop(settings, "still_frame")
+        column.separator()
+        column.prop(settings, "range_source")
+        if settings.range_source == "OWN":
+            pair = column.column(align=True)
+            pair.prop(settings, "frame_start")
+            pair.prop(settings, "frame_end")
 
 
-CLASSES = (DEPTHSHOT_PT_shot,)
+class DEPTHSHOT_PT_model(_Tab, Panel):
+    """What makes the frames: the model with its settings, and the words."""
+
+    bl_label = "Model"
+
+    def draw(self, context: Context) -> None:
+        """Draw the panel."""
+        settings = context.scene.depthshot
+        column = self.column()
+        column.active = not context.window_manager.depthshot.running
+        column.prop(settings, "model")
+        _draw_card(column, settings)
+        column.separator()
+        column.prop(settings, "prompt")
+        column.prop(settings, "negative_prompt")
+        column.prop(settings, "seed")
+
+
+class DEPTHSHOT_PT_take(_Tab, Panel):
+    """What comes of it: generating, how far it is, and the last take."""
+
+    bl_label = "Take"
+
+    def draw(self, context: Context) -> None:
+        """Draw the panel."""
+        settings = context.scene.depthshot
+        status = context.window_manager.depthshot
+        column = self.column()
+        choice = column.column()
+        choice.active = not status.running
+        choice.prop(settings, "target")
+        choice.prop(settings, "landing")
+        column.separator()
+        if status.running:
+            column.progress(factor=status.progress, text=status.phase)
+            row = column.row()
+            row.label(text=f"{status.time_left} left" if status.time_left else "")
+            row.operator("depthshot.cancel", icon="X")
+        else:
+            row = column.row()
+            row.scale_y = 1.5
+            row.operator("depthshot.generate", icon="RENDER_ANIMATION")
+            column.operator("depthshot.fetch", icon="IMPORT")
+        if status.message:
+            icon = "ERROR" if status.failed else "INFO"
+            paragraph(column, context, status.message, icon=icon)
+        for sentence in status.warnings.splitlines():
+            paragraph(column, context, sentence, icon="DOT")
+
+
+class DEPTHSHOT_PT_last_take(_Tab, Panel):
+    """The last take of this session."""
+
+    bl_label = "Last Take"
+    bl_parent_id = "DEPTHSHOT_PT_take"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Shown once there is a take."""
+        return bool(context.window_manager.depthshot.take)
+
+    def draw(self, context: Context) -> None:
+        """Draw the panel."""
+        status = context.window_manager.depthshot
+        column = self.column()
+        column.label(text=f"{status.generated:.0%} of the pixels are generated")
+        row = column.row(align=True)
+        row.operator("depthshot.show_take", icon="SEQUENCE")
+        row.operator("depthshot.open_folder", icon="FILE_FOLDER")
+
+
+def _draw_card(layout: UILayout, settings: DepthshotSettings) -> None:
+    for card in cards():
+        if card.id == settings.model:
+            group = getattr(settings.models, card_attribute(card))
+            for setting in card.settings:
+                layout.prop(group, setting.name)
+
+
+CLASSES = (DEPTHSHOT_PT_shot, DEPTHSHOT_PT_model, DEPTHSHOT_PT_take, DEPTHSHOT_PT_last_take)

@@ -1,0 +1,22 @@
+"""Sentences in a panel: Blender's labels do not wrap."""
+
+from __future__ import annotations
+
+import textwrap
+
+from bpy.types import Context, UILayout
+
+# Of a letter of Blender's font at a scale of 1, a little generous.
+_LETTER_PIXELS = 6.5
+_MARGIN_PIXELS = 70
+_LEAST_LETTERS = 20
+
+
+def paragraph(layout: UILayout, context: Context, text: str, *, icon: str = "NONE") -> None:
+    """Draw a sentence over as many lines as the region's width asks for, the icon on the first."""
+    scale = context.preferences.system.ui_scale
+    width = context.region.width / scale if context.region else 0
+    letters = max(_LEAST_LETTERS, int((width - _MARGIN_PIXELS) / _LETTER_PIXELS))
+    column = layout.column(align=True)
+    for number, line in enumerate(textwrap.wrap(text, letters)):
+        column.label(text=line, icon=icon if number == 0 or icon == "NONE" else "BLANK1")
