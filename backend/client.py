@@ -16,7 +16,13 @@ from pathlib import Path
 
 from .connection import Connection, chunks
 from .download import download_take
-from .errors import BackendError, BackendLost, BackendNotStarted, StorageError
+from .errors import (
+    BackendError,
+    BackendLost,
+    BackendNotStarted,
+    RequestRefused,
+    StorageError,
+)
 from .events import Event
 from .fields import parse_json
 from .launch import find_server, start_or_attach
@@ -30,6 +36,7 @@ _UPLOAD_SECONDS = 1800.0  # after the last byte is sent the server still unpacks
 _STREAM_SILENT_SECONDS = 15.0  # the server says something every 2 seconds
 _RECONNECTS = 5
 _FIRST_PAUSE = 0.2
+_ALIVE = Event("progress")  # a sign of life in a stream
 
 
 class Backend:
@@ -38,10 +45,9 @@ class Backend:
     def __init__(self, python: Path, root: Path, data_dir: Path) -> None:
         """Start or attach; see `start_or_attach`."""
         self._place = (python, root, data_dir)
-        self._connection = Connection(start_or_attach(*self._place))
         self._client = secrets.token_urlsafe(12)
         self._closed = threading.Event()
-        self._pause = self._renew()
+        self.reattach()
         threading.Thread(target=self._keep_lease, name="depthshot lease", daemon=True).start()
 
     @classmethod
@@ -126,12 +132,13 @@ class Backend:
 
         Args:
             job_id: The job.
-            folder: Must not exist; it appears when it is complete.
+            folder: Must not exist, be empty, or hold an interrupted download of this take.
+                Its `take.json` comes last.
             on_progress: Called with files fetched and files in all.
 
         Raises:
             TakeError: a file is not what the take's record says.
-            StorageError: the folder exists or cannot be written.
+            StorageError: the folder holds something else or cannot be written.
             RequestRefused: the job has no finished take.
         """
         return download_take(self._connection, job_id, folder, on_progress)
@@ -159,8 +166,38 @@ class Backend:
 
         A job that the lost server had goes on there.
         """
-        self._connection = Connection(start_or_attach(*self._place))
-        self._renew()
+        for last in (False, True):
+            self._connection = Connection(start_or_attach(*self._place))
+            try:
+                self._pause = self._renew()
+                return
+            except (BackendLost, RequestRefused):  # it was just ending: its lease had run out
+                if last:
+                    raise
+
+    def stream(self, job_id: str, *, after: int) -> Iterator[Event]:
+        """Yield the events of a job as they come; ends early if the server does."""
+        with self._connection.open(
+            "GET",
+            f"/v1/shots/{job_id}/events",
+            params={"after": str(after)},
+            read_seconds=_STREAM_SILENT_SECONDS,
+        ) as response:
+            rest = b""
+            for chunk in chunks(response, None):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.startswith(b"data: "):
+                        yield Event.from_json(
+                            parse_json(line[6:], name="An event", error=BackendError)
+                        )
+                    elif line.startswith(b":"):
+                        yield _ALIVE
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed.is_set()
 
     def _ask(self, method: str, path: str) -> dict:
         """Send a request; once more if another server has taken over in the meantime."""
@@ -184,28 +221,6 @@ class Backend:
                 self._pause = self._renew()
             except BackendError as reason:  # whoever needs the server finds out and reattaches
                 log.info("the lease could not be renewed: %s", reason)
-
-    def stream(self, job_id: str, *, after: int) -> Iterator[Event]:
-        """Yield the events of a job as they come; ends early if the server does."""
-        with self._connection.open(
-            "GET",
-            f"/v1/shots/{job_id}/events",
-            params={"after": str(after)},
-            read_seconds=_STREAM_SILENT_SECONDS,
-        ) as response:
-            rest = b""
-            for chunk in chunks(response, None):
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    if line.startswith(b"data: "):
-                        yield Event.from_json(
-                            parse_json(line[6:], name="An event", error=BackendError)
-                        )
-                    elif line.startswith(b":"):
-                        yield _ALIVE
-
-
-_ALIVE = Event("progress")
 
 
 class JobEvents:
@@ -247,7 +262,7 @@ class JobEvents:
         failures = 0
         while not self._closed.is_set():
             try:
-                if failures:
+                if failures and not self._backend.closed:
                     self._backend.reattach()
                 for event in self._backend.stream(self._job_id, after=self._after):
                     if self._closed.is_set():

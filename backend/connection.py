@@ -33,9 +33,12 @@ class Connection:
         """
         with self.open(method, path, **options) as response:
             try:
-                return response.json() if response.content else {}
+                answer = response.json() if response.content else {}
             except requests.RequestException as reason:
                 raise _lost(reason) from reason
+        if not isinstance(answer, dict):
+            raise BackendLost("Another program answers where the backend was; try again.")
+        return answer
 
     @contextlib.contextmanager
     def open(

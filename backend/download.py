@@ -1,4 +1,7 @@
-"""Fetches a take from the server: every file checked against the record's hash, all or nothing."""
+"""Fetches a take from the server: every file checked against the record's hash, the record last.
+
+As with a take that is being made, a folder without `take.json` is unfinished and gone on with.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +26,19 @@ def download_take(
     folder: Path,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Fetch the take of a finished job; see `client.Backend.download`.
-
-    Files lie in `<folder>.part` until all are there; an interrupted download goes on from them.
-    """
-    if folder.exists():
-        raise StorageError(f"'{folder}' is there already; choose another folder for the take.")
+    """Fetch the take of a finished job; see `client.Backend.download`."""
+    _check_unused(folder)
     with connection.open("GET", f"/v1/shots/{job_id}/take.json") as response:
         content = b"".join(chunks(response, _STEP))
     take = Take.from_json(parse_json(content, name=TAKE_FILE, error=TakeError))
-    part = folder.with_name(f"{folder.name}.part")
     try:
         for count, (path, digest) in enumerate(take.files.items()):
             if on_progress is not None:
                 on_progress(count, len(take.files))
-            _fetch(connection, job_id, part, path, digest)
-        (part / TAKE_FILE).write_bytes(content)
-        part.replace(folder)
+            _fetch(connection, job_id, folder, path=path, digest=digest)
+        part = folder / f".{TAKE_FILE}.part"
+        part.write_bytes(content)
+        part.replace(folder / TAKE_FILE)
     except OSError as reason:
         raise StorageError(
             f"The take cannot be written to '{folder}': {reason.strerror or reason}; free some"
@@ -50,11 +49,20 @@ def download_take(
     return folder
 
 
-def _fetch(connection: Connection, job_id: str, part: Path, path: str, digest: str) -> None:
+def _check_unused(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir() or any(
+        entry.name not in _ROUTES and not entry.name.startswith(".") for entry in folder.iterdir()
+    ):
+        raise StorageError(f"'{folder}' is in use already; choose another folder for the take.")
+
+
+def _fetch(connection: Connection, job_id: str, folder: Path, *, path: str, digest: str) -> None:
     match = _FILE.fullmatch(path)
     if match is None:
         raise TakeError(f"The take's record names '{path}', which is no file of a take.")
-    file = part / path
+    file = folder / path
     if file.is_file() and hash_file(file) == digest:
         return
     file.parent.mkdir(parents=True, exist_ok=True)

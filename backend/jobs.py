@@ -22,11 +22,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import StorageError
 from .events import Event
 
 log = logging.getLogger(__name__)
 
 MAX_CRASHES = 3
+KEEP_DAYS = 30
 _VERSION = 1
 _SCHEMA = """
 CREATE TABLE jobs (
@@ -46,6 +48,7 @@ CREATE TABLE jobs (
     started REAL,
     heartbeat REAL,
     finished REAL,
+    cancelling INTEGER NOT NULL DEFAULT 0,
     last_seq INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX by_state ON jobs(state, number);
@@ -61,14 +64,19 @@ CREATE UNIQUE INDEX a_frame_once ON events(job, frame) WHERE frame IS NOT NULL;
 """
 _COLUMNS = (
     "id, name, model, settings, seed, frames, frame_start, state, message, attempts, crashes,"
-    " created, started, heartbeat, finished,"
+    " created, started, heartbeat, finished, cancelling,"
     " (SELECT count(frame) FROM events WHERE job = jobs.number) AS frames_done"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row of the table. Times are seconds since 1970; `frames_done` counts finished frames."""
+    """One row of the table.
+
+    Times are seconds since 1970. `attempts` counts how often it began, `crashes` how often that
+    ended with the worker's death, `frames_done` frames that are whole on disk. `cancelling` says
+    that it was asked to stop.
+    """
 
     id: str
     name: str
@@ -85,6 +93,7 @@ class Job:
     started: float | None
     heartbeat: float | None
     finished: float | None
+    cancelling: bool
     frames_done: int
 
     @property
@@ -97,21 +106,18 @@ class JobStore:
     """The table and the folders. One process owns it; its threads may share it."""
 
     def __init__(self, folder: Path) -> None:
+        """Open the table in `folder`, or make it.
+
+        Raises:
+            StorageError: the folder cannot be written, or the table is damaged.
+        """
         self.folder = folder
-        (folder / "jobs").mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
-        self._database = sqlite3.connect(
-            folder / "jobs.sqlite", isolation_level=None, check_same_thread=False
-        )
-        self._database.row_factory = sqlite3.Row
-        self._database.execute("PRAGMA journal_mode = WAL")
-        # FULL: a submitted job survives a power cut too; there are a few writes a second.
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute("PRAGMA foreign_keys = ON")
-        if self._database.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
-            self._database.executescript(
-                f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
-            )
+        try:
+            (folder / "jobs").mkdir(parents=True, exist_ok=True)
+            self._open(folder / "jobs.sqlite")
+        except (OSError, sqlite3.DatabaseError) as reason:
+            raise _storage(folder, reason) from reason
 
     def close(self) -> None:
         """Close the database; the store is not usable afterwards."""
@@ -119,9 +125,19 @@ class JobStore:
             self._database.close()
 
     def recover(self) -> None:
-        """Queue again what was running when the last owner ended, and remove orphaned folders."""
+        """Begin as the owner: queue again what was running when the last one ended, and tidy.
+
+        Folders without a job go, and jobs that have been over for `KEEP_DAYS`.
+        """
         with self._transaction() as database:
+            for row in database.execute("SELECT id FROM jobs WHERE cancelling").fetchall():
+                self.end(row["id"], Event("cancelled"))
             database.execute("UPDATE jobs SET state = 'queued' WHERE state = 'running'")
+            # What nobody fetched or deleted for so long would fill the disk.
+            database.execute(
+                "DELETE FROM jobs WHERE finished < ? AND state IN ('done', 'failed', 'cancelled')",
+                (time.time() - KEEP_DAYS * 86_400,),
+            )
             known = {row["id"] for row in database.execute("SELECT id FROM jobs")}
         for folder in (self.folder / "jobs").iterdir():
             if folder.name not in known:
@@ -129,10 +145,17 @@ class JobStore:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def new_folder(self) -> tuple[str, Path]:
-        """Return a fresh opaque id and its folder; without `add` the next start removes it."""
+        """Return a fresh opaque id and its folder; without `add` the next start removes it.
+
+        Raises:
+            StorageError: the folder cannot be made.
+        """
         job_id = secrets.token_urlsafe(12)
         folder = self.job_folder(job_id)
-        folder.mkdir()
+        try:
+            folder.mkdir()
+        except OSError as reason:
+            raise _storage(self.folder, reason) from reason
         return job_id, folder
 
     def job_folder(self, job_id: str) -> Path:
@@ -224,38 +247,37 @@ class JobStore:
             if changed:
                 self._append(job_id, event)
 
-    def crashed(self, job_id: str) -> bool:
-        """Note that the worker of a job died; return whether it was queued again.
+    def crashed(self, job_id: str) -> str:
+        """Note that the worker of a job died; return the state that follows from it.
 
-        After `MAX_CRASHES` the caller has to end the job: it is what kills the workers.
+        "queued": it is queued again. "cancelled" (it was asked to stop) and "failed" (it has
+        killed `MAX_CRASHES` workers): the caller has to `end` it with that.
         """
         with self._transaction() as database:
-            database.execute("UPDATE jobs SET crashes = crashes + 1 WHERE id = ?", (job_id,))
-            return (
-                database.execute(
-                    "UPDATE jobs SET state = 'queued'"
-                    " WHERE id = ? AND state = 'running' AND crashes < ?",
-                    (job_id, MAX_CRASHES),
-                ).rowcount
-                > 0
-            )
-
-    def requeue(self, job_id: str) -> None:
-        """Give a running job back untouched, because the server ends."""
-        with self._transaction() as database:
-            database.execute(
-                "UPDATE jobs SET state = 'queued' WHERE id = ? AND state = 'running'", (job_id,)
-            )
-
-    def cancel_queued(self, job_id: str) -> bool:
-        """Cancel a job that has not begun; False if it has."""
-        with self._transaction() as database:
             row = database.execute(
-                "SELECT 1 FROM jobs WHERE id = ? AND state = 'queued'", (job_id,)
+                "UPDATE jobs SET crashes = crashes + 1 WHERE id = ? RETURNING crashes, cancelling",
+                (job_id,),
             ).fetchone()
-            if row is None:
+            if row["cancelling"]:
+                return "cancelled"
+            if row["crashes"] >= MAX_CRASHES:
+                return "failed"
+            database.execute("UPDATE jobs SET state = 'queued' WHERE id = ?", (job_id,))
+            return "queued"
+
+    def cancel(self, job_id: str) -> bool:
+        """Note that a job is to stop; return whether it runs, so that its worker must be told.
+
+        A queued job is over with this. Without effect on one that is over.
+        """
+        with self._transaction() as database:
+            job = self.job(job_id)
+            if job is None or job.over:
                 return False
-            self.end(job_id, Event("cancelled"))
+            if job.state == "queued":
+                self.end(job_id, Event("cancelled"))
+                return False
+            database.execute("UPDATE jobs SET cancelling = 1 WHERE id = ?", (job_id,))
             return True
 
     def events(self, job_id: str, *, after: int) -> list[Event]:
@@ -279,19 +301,34 @@ class JobStore:
             shutil.rmtree(self.job_folder(job_id), ignore_errors=True)
         return bool(deleted)
 
+    def _open(self, path: Path) -> None:
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._database.row_factory = sqlite3.Row
+        self._database.execute("PRAGMA journal_mode = WAL")
+        # FULL: a submitted job survives a power cut too; there are a few writes a second.
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute("PRAGMA foreign_keys = ON")
+        if self._database.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
+            self._database.executescript(
+                f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
+            )
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             if self._database.in_transaction:  # part of a larger step of this thread
                 yield self._database
                 return
-            self._database.execute("BEGIN IMMEDIATE")
             try:
+                self._database.execute("BEGIN IMMEDIATE")
                 yield self._database
-            except BaseException:
-                self._database.rollback()
+                self._database.commit()
+            except BaseException as error:
+                if self._database.in_transaction:
+                    self._database.rollback()
+                if isinstance(error, sqlite3.OperationalError):
+                    raise _storage(self.folder, error) from error
                 raise
-            self._database.commit()
 
     def _append(self, job_id: str, event: Event) -> None:
         row = self._database.execute(
@@ -315,4 +352,18 @@ class JobStore:
 
     def _select(self, clause: str, *values: object) -> list[Job]:
         rows = self._database.execute(f"SELECT {_COLUMNS} FROM jobs {clause}", values).fetchall()
-        return [Job(**{**dict(row), "settings": json.loads(row["settings"])}) for row in rows]
+        return [_job(row) for row in rows]
+
+
+def _job(row: sqlite3.Row) -> Job:
+    values = dict(row)
+    values["settings"] = json.loads(values["settings"])
+    values["cancelling"] = bool(values["cancelling"])
+    return Job(**values)
+
+
+def _storage(folder: Path, reason: Exception) -> StorageError:
+    return StorageError(
+        f"The backend's job table in '{folder}' cannot be used ({reason}); free some space, or"
+        " choose another data folder in the preferences."
+    )

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 15.0
 START_SECONDS = 60.0  # a cold disk and a virus scanner make the first import slow
+_DRAIN_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _LOG_LINES = 3
 # A user's Python settings are meant for another Python than the backend's own.
@@ -33,17 +34,23 @@ def find_server(data_dir: Path) -> ServerInfo | None:
 
     Raises:
         ProtocolMismatch: what answers speaks another version.
+        BackendNotStarted: it was asked to end, but still has jobs.
     """
     info = read_server(data_dir)
     if info is None:
         return None
+    deadline = time.monotonic() + _DRAIN_SECONDS
     try:
-        draining = Connection(info).hello()["draining"]
+        while Connection(info).hello()["draining"]:
+            if time.monotonic() >= deadline:
+                raise BackendNotStarted(
+                    "The backend was asked to end and is finishing its last jobs; try again when"
+                    " it has."
+                )
+            time.sleep(_POLL_SECONDS)
     except BackendLost as reason:
         log.info("the server file is stale: %s", reason)
         return None
-    if draining:
-        raise BackendNotStarted("The backend is finishing its last jobs; try again when it has.")
     return info
 
 

@@ -114,18 +114,20 @@ def _bar() -> Iterator[Callable[[Event], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("Start", total=None)
+    progress = Progress(console=Console(stderr=True))
+    task = progress.add_task("", total=None)
 
-        def show(event: Event) -> None:
-            if event.kind == "progress":
-                progress.update(
-                    task, description=event.phase, completed=event.done, total=event.total
-                )
-            elif event.kind == "warning":
-                progress.console.print(f"Warning: {event.message}", markup=False)
+    def show(event: Event) -> None:
+        if event.kind == "progress":
+            progress.start()  # only now: a wrong command shows no bar
+            progress.update(task, description=event.phase, completed=event.done, total=event.total)
+        elif event.kind == "warning":
+            progress.console.print(f"Warning: {event.message}", markup=False)
 
+    try:
         yield show
+    finally:
+        progress.stop()
 
 
 @contextlib.contextmanager

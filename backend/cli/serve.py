@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -29,5 +31,8 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
-    serve(options.data or default_data_dir(), port=options.port, lease_seconds=options.lease)
+    # The system's way to ask for the end does the same as Ctrl-C: workers are ended in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(options.data or default_data_dir(), port=options.port, lease_seconds=options.lease)
     return 0

@@ -32,6 +32,7 @@ from .routes import Service, router
 
 log = logging.getLogger(__name__)
 
+_OWNER_SECONDS = 10.0  # one that is ending still ends its workers
 _STATUS = {ShotError: 422, SettingError: 422, StorageError: 507}
 
 
@@ -75,8 +76,8 @@ def serve(data_dir: Path, *, port: int = 0, lease_seconds: float | None = None) 
     """
     folder = data_dir / f"store-{PROTOCOL}"
     try:
-        make_private(folder)
-        owner = FileLock(folder / "owner.lock", timeout=2.0)
+        make_private(make_private(data_dir) / folder.name)
+        owner = FileLock(folder / "owner.lock", timeout=_OWNER_SECONDS)
         owned = owner.take()
     except OSError as reason:
         raise StorageError(
@@ -164,6 +165,7 @@ async def _watch(service: Service, on_idle: Callable[[], None]) -> None:
         await asyncio.sleep(TICK_SECONDS)
         if (service.leases.tick() or service.draining) and service.store.open_jobs() == 0:
             log.info("nobody is attached and all jobs are done: ending")
+            service.draining = True  # whoever comes now starts another
             on_idle()
 
 

@@ -10,9 +10,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from ..errors import StorageError
 from ..events import Event
 from ..jobs import MAX_CRASHES, Job, JobStore
 from .feed import Feed
@@ -24,6 +26,7 @@ CANCEL_SECONDS = 1.5  # a worker that has not stopped by then is killed
 # A worker that says nothing for this many slices is hung. Slices and not the clock: a computer
 # that slept for the night is one slice. Importing torch from a cold disk holds up the heartbeat.
 _SLICE_SECONDS = 10.0
+_SAVE_SECONDS = 1.0
 _SILENT_SLICES = 12
 
 
@@ -58,8 +61,10 @@ class Lane:
         self._worker: WorkerProcess | None = None
         self._state = "starting"
         self._why = ""
+        self._disk_trouble = ""
         self._job: Job | None = None
         self._kill_at: float | None = None
+        self._last: Event | None = None  # the end of the job, until the store has it
         self._silent = 0
         self._thread = threading.Thread(target=self._run, name=f"lane {device or 'first'}")
 
@@ -88,7 +93,7 @@ class Lane:
             state="busy" if job is not None else self._state,
             pid=worker.pid if worker is not None else None,
             job=job.id if job is not None else None,
-            why=self._why,
+            why=self._why or self._disk_trouble,
         )
 
     def _run(self) -> None:
@@ -103,7 +108,9 @@ class Lane:
                     break
                 if worker is None or worker is self._worker:  # else: last words of a killed one
                     self._handle(message, from_worker=worker is not None)
-            if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            if self._last is not None:
+                self._save_end()
+            elif self._kill_at is not None and time.monotonic() >= self._kill_at:
                 self._force_cancel()
             self._next_job()
         self._leave()
@@ -115,18 +122,18 @@ class Lane:
             return
         if self._worker is not None:
             self._worker.kill()  # every file it has written is whole
-        if self._kill_at is not None:
-            self._end(Event("cancelled"))
-        else:
-            self._store.requeue(self._job.id)
+        # In the table it stays "running": the next start queues it again, or ends it if it was
+        # to be cancelled.
 
     def _patience(self) -> float:
+        if self._last is not None:
+            return _SAVE_SECONDS
         if self._kill_at is None:
             return _SLICE_SECONDS
         return min(_SLICE_SECONDS, max(0.0, self._kill_at - time.monotonic()))
 
     def _nothing_came(self) -> None:
-        if self._worker is None or self._kill_at is not None:
+        if self._worker is None or self._kill_at is not None or self._last is not None:
             return
         self._silent += 1
         if self._silent >= _SILENT_SLICES:
@@ -141,8 +148,9 @@ class Lane:
             self._ready(message)
         elif say == "broken":
             self._why = message["message"]
-        elif say == "alive" and self._job is not None:
-            self._store.beat(self._job.id)
+        elif say == "alive" and self._running:
+            with self._disk_may_be_full():
+                self._store.beat(self._job.id)
         elif say == "event" and self._is_mine(message):
             self._tell(Event.from_json(message["event"]))
         elif say == "end" and self._is_mine(message):
@@ -152,26 +160,47 @@ class Lane:
         elif say == "exit":
             self._exited(message["status"])
 
+    @property
+    def _running(self) -> bool:
+        """Whether there is a job whose end is not known yet."""
+        return self._job is not None and self._last is None
+
     def _is_mine(self, message: dict) -> bool:
-        return self._job is not None and message["job"] == self._job.id
+        return self._running and message["job"] == self._job.id
 
     def _ready(self, message: dict) -> None:
         self._device, self._state, self._why = message["device"], "ready", ""
         log.info("worker %d is ready on %s", self._worker.pid, self._device)
         self._on_ready(self._device, message["devices"])
-        if self._job is not None:
+        if self._running:
             self._send(self._job)
 
     def _tell(self, event: Event) -> None:
         if self._kill_at is None:  # once it is to stop, only its end is said
-            self._store.record(self._job.id, event)
-            self._feed.notify(self._job.id)
+            with self._disk_may_be_full():
+                self._store.record(self._job.id, event)
+                self._feed.notify(self._job.id)
 
     def _end(self, event: Event) -> None:
-        job_id, stopped = self._job.id, self._kill_at is not None
-        self._job = self._kill_at = None
-        self._store.end(job_id, Event("cancelled") if stopped else event)
-        self._feed.notify(job_id)
+        self._last = event if self._kill_at is None else Event("cancelled")
+        self._save_end()
+
+    def _save_end(self) -> None:
+        """Store the end of the job; until that works, the job is the one being worked on."""
+        with self._disk_may_be_full():
+            self._store.end(self._job.id, self._last)
+            self._feed.notify(self._job.id)
+            self._job = self._kill_at = self._last = None
+
+    @contextmanager
+    def _disk_may_be_full(self) -> Iterator[None]:
+        """Go on without what could not be stored: frames are on disk, the end is tried again."""
+        try:
+            yield
+            self._disk_trouble = ""
+        except StorageError as reason:
+            log.error("%s", reason)
+            self._disk_trouble = str(reason)
 
     def _cancel(self) -> None:
         if self._kill_at is not None:
@@ -195,17 +224,21 @@ class Lane:
         if was == "starting":
             self._state = "failed"
             self._why = self._why or last_words
-            if self._job is not None:
+            if self._running:
                 self._end(Event("failed", message=_not_started(self._why)))
             return
-        if self._job is not None:
-            if self._kill_at is not None:
-                self._end(Event("cancelled"))
-            elif self._store.crashed(self._job.id):
-                self._job = None
-            else:
-                self._end(Event("failed", message=_killer(status, last_words)))
+        if self._running:
+            self._lost_worker(_killer(status, last_words))
         self._start_worker()
+
+    def _lost_worker(self, message: str) -> None:
+        state = "failed"
+        with self._disk_may_be_full():
+            state = self._store.crashed(self._job.id)
+        if state == "queued":
+            self._job = self._kill_at = None
+        else:
+            self._end(Event(state, message=message))
 
     def _start_worker(self) -> None:
         self._state, self._why, self._silent = "starting", "", 0
@@ -215,20 +248,20 @@ class Lane:
             )
         except OSError as reason:
             self._worker, self._state, self._why = None, "failed", str(reason)
-            if self._job is not None:
+            if self._running:
                 self._end(Event("failed", message=_not_started(self._why)))
 
     def _next_job(self) -> None:
         if self._job is not None or self._state == "starting":
             return
-        job = self._store.claim()
-        if job is None:
+        with self._disk_may_be_full():
+            self._job = self._store.claim()
+        if self._job is None:
             return
-        self._job = job
         if self._state == "failed":  # somebody wants a result: try once more, then say why not
             self._start_worker()
         else:
-            self._send(job)
+            self._send(self._job)
 
     def _send(self, job: Job) -> None:
         folder = self._store.job_folder(job.id)

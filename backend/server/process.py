@@ -73,7 +73,10 @@ class WorkerProcess:
                 process.kill()
             except psutil.NoSuchProcess:
                 continue
-        self._process.wait(_END_SECONDS)
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:  # stuck in a driver: the system ends it when it can
+            log.error("worker %d does not end", self.pid)
 
     def close(self) -> None:
         """Ask it to end by closing its stdin, and see that it does."""

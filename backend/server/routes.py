@@ -100,6 +100,8 @@ def health(service: Serving) -> Health:
 @router.put("/clients/{client_id}")
 def renew(client_id: str, service: Serving) -> Lease:
     """Attach a client, or renew its lease."""
+    if service.draining and service.store.open_jobs() == 0:
+        raise HTTPException(503, "This backend is ending; try again in a moment.")
     service.leases.renew(client_id)
     return Lease(service.leases.seconds)
 
@@ -179,10 +181,9 @@ def delete_job(job: TheJob, service: Serving) -> None:
 @router.post("/shots/{job_id}/cancel", status_code=202)
 def cancel_job(job: TheJob, service: Serving) -> Job:
     """Stop a job; what it has finished is kept. Without effect on a job that is over."""
-    if service.store.cancel_queued(job.id):
-        service.feed.notify(job.id)
-    else:
+    if service.store.cancel(job.id):
         service.lanes.cancel(job.id)
+    service.feed.notify(job.id)
     return service.store.job(job.id) or job
 
 
