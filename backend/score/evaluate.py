@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,24 +15,36 @@ from .flicker import ANCHORS, Flicker, spread
 from .footage import Footage
 from .mask import MaskSums
 from .motion import MotionSums, PairGeometry
-from .patches import PatchStatistics
-from .picture import PictureSums
+from .patches import (
+    LEAST,
+    MOST,
+    PatchSets,
+    draw_patches,
+    halve,
+    halve_masks,
+    patch_distance,
+)
+from .picture import PictureSums, luma
 from .regions import EDGE_PIXEL, MOVING_PIXEL, SEEN_PIXEL, UNSEEN_PIXEL, masks_of
 from .report import FrameScore
-from .values import Regional
+from .values import SEEN, UNSEEN, Regional
 
 TAKE, TRUTH = "take", "truth"
 MOST_PAIRS = 12  # pairs of a take whose truth has no neighbours; the motion metrics need no more
 
+MOST_THREADS = 4  # each holds the pictures of a pair of frames
+
+T = TypeVar("T")
+
 _SHARES = {
-    "seen": SEEN_PIXEL,
-    "unseen": UNSEEN_PIXEL,
+    SEEN: SEEN_PIXEL,
+    UNSEEN: UNSEEN_PIXEL,
     "edge": EDGE_PIXEL,
     "moving": MOVING_PIXEL,
 }
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Singles:
     """What single frames give."""
 
@@ -41,49 +57,65 @@ class Singles:
     with_mask: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Single:
+    """What one frame gives."""
+
+    frame: FrameScore
+    picture: PictureSums
+    mask: MaskSums | None
+    shares: dict[str, float] | None
+    full_size: PatchSets
+    half_size: PatchSets
+
+
 def evaluate_singles(footage: Footage) -> Singles:
     """Compare every scored frame with the truth."""
+    most = max(LEAST, MOST // len(footage.scored))
+    frames = _in_threads(partial(_single, footage, most_patches=most), footage.scored)
     pictures, generated = PictureSums(), MaskSums()
-    full_size = PatchStatistics(frames=len(footage.scored), halved=False)
-    half_size = PatchStatistics(frames=len(footage.scored), halved=True)
-    shares: list[dict[str, float]] = []
-    per_frame: list[FrameScore] = []
-    with_mask = 0
-    for index in footage.scored:
-        take, truth = footage.take_picture(index), footage.true_picture(index)
-        labels, mask = footage.labels(index), footage.mask(index)
-        regions = masks_of(labels, footage.shot.size)
-        own = PictureSums.of(take, truth, regions)
-        own_masks = MaskSums() if mask is None else MaskSums.of(mask, regions)
-        with_mask += mask is not None
-        pictures.merge(own)
-        generated.merge(own_masks)
-        full_size.add(take, truth, regions)
-        half_size.add(take, truth, regions)
-        share = {} if labels is None else _shares(labels)
-        if share:
-            shares.append(share)
-        per_frame.append(
-            FrameScore(
-                frame=footage.shot.frame(index),
-                psnr=own.psnr(),
-                ssim=own.ssim(),
-                sharpness=own.sharpness(),
-                offset=own.offset(),
-                mask_recall=own_masks.recall(),
-                mask_excess=own_masks.excess(),
-                seen=share.get("seen"),
-                unseen=share.get("unseen"),
-            )
-        )
+    masks = [frame.mask for frame in frames if frame.mask is not None]
+    for frame in frames:
+        pictures.merge(frame.picture)
+    for mask in masks:
+        generated.merge(mask)
     return Singles(
         pictures=pictures,
         masks=generated,
-        full_size=full_size.distance(),
-        half_size=half_size.distance(),
-        shares=_mean_shares(shares),
-        per_frame=tuple(per_frame),
-        with_mask=with_mask,
+        full_size=patch_distance([frame.full_size for frame in frames]),
+        half_size=patch_distance([frame.half_size for frame in frames]),
+        shares=_mean_shares([frame.shares for frame in frames if frame.shares is not None]),
+        per_frame=tuple(frame.frame for frame in frames),
+        with_mask=len(masks),
+    )
+
+
+def _single(footage: Footage, index: int, *, most_patches: int) -> _Single:
+    take, truth = footage.take_picture(index), footage.true_picture(index)
+    labels, mask = footage.labels(index), footage.mask(index)
+    regions = masks_of(labels, footage.shot.size)
+    picture = PictureSums.of(take, truth, regions)
+    generated = None if mask is None else MaskSums.of(mask, regions)
+    shares = None if labels is None else _shares(labels)
+    lumas = luma(take), luma(truth)
+    halves = halve(lumas[0]), halve(lumas[1])
+    return _Single(
+        frame=FrameScore(
+            frame=footage.shot.frame(index),
+            psnr=picture.psnr(),
+            ssim=picture.ssim(),
+            sharpness=picture.sharpness(),
+            offset=picture.offset(),
+            mask_recall=None if generated is None else generated.recall(),
+            mask_excess=None if generated is None else generated.excess(),
+            seen=None if shares is None else shares[SEEN],
+            unseen=None if shares is None else shares[UNSEEN],
+        ),
+        picture=picture,
+        mask=generated,
+        shares=shares,
+        full_size=draw_patches(*lumas, regions, most=most_patches, seed=index),
+        half_size=draw_patches(*halves, halve_masks(regions), most=most_patches, seed=index),
     )
 
 
@@ -111,20 +143,26 @@ def evaluate_pairs(footage: Footage) -> Pairs:
     }
     neighbours = [index for index in sorted(usable) if index + 1 in usable]
     with_truth = [index for index in neighbours if {index, index + 1} <= in_truth]
-    pairs = Pairs(with_truth=bool(with_truth))
-    for index in with_truth or spread(neighbours, MOST_PAIRS):
-        geometry = PairGeometry.of(
-            (footage.depth(index), footage.depth(index + 1)),
-            (footage.camera(index), footage.camera(index + 1)),
-            (footage.labels(index), footage.labels(index + 1)),
-        )
-        first, second = footage.take_picture(index), footage.take_picture(index + 1)
-        pairs.count += 1
-        pairs.motion.merge(MotionSums.of(first, second, geometry))
-        if with_truth:
-            first, second = footage.true_picture(index), footage.true_picture(index + 1)
-            pairs.true_motion.merge(MotionSums.of(first, second, geometry))
+    chosen = with_truth or spread(neighbours, MOST_PAIRS)
+    pairs = Pairs(count=len(chosen), with_truth=bool(with_truth))
+    for own, true in _in_threads(partial(_pair, footage, with_truth=pairs.with_truth), chosen):
+        pairs.motion.merge(own)
+        pairs.true_motion.merge(true)
     return pairs
+
+
+def _pair(footage: Footage, index: int, *, with_truth: bool) -> tuple[MotionSums, MotionSums]:
+    """Return what the take and the truth give for a frame and the next."""
+    both = index, index + 1
+    geometry = PairGeometry.of(
+        tuple(footage.depth(each) for each in both),
+        tuple(footage.camera(each) for each in both),
+        tuple(footage.labels(each) for each in both),
+    )
+    own = MotionSums.of(*(footage.take_picture(each) for each in both), geometry)
+    if not with_truth:
+        return own, MotionSums()
+    return own, MotionSums.of(*(footage.true_picture(each) for each in both), geometry)
 
 
 def evaluate_flicker(footage: Footage) -> dict[str, Regional]:
@@ -140,6 +178,12 @@ def evaluate_flicker(footage: Footage) -> dict[str, Regional]:
             labels=footage.labels(index),
         )
     return {clip: flicker.deviation(clip) for clip in (TAKE, TRUTH)}
+
+
+def _in_threads(function: Callable[[int], T], indices: Sequence[int]) -> list[T]:
+    """Return the results in order; numpy, scipy and OpenCV work outside Python's lock."""
+    with ThreadPoolExecutor(max_workers=min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        return list(pool.map(function, indices))
 
 
 def _shares(labels: np.ndarray) -> dict[str, float]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..bundle import shot_hash
 from ..errors import ShotError, TakeError
-from ..geometry import same_view
 from ..media import read_still
 from ..reader import ShotReader
 from ..take import FRAMES, MASKS, TAKE_FILE, Take, frame_name, read_take
@@ -64,12 +63,7 @@ class Footage:
     @cached_property
     def still_frames(self) -> frozenset[int]:
         """Indices of the frames that are stills."""
-        cameras = self.shot.cameras
-        return frozenset(
-            still.index
-            for position, still in enumerate(self.shot.stills)
-            if same_view(self.reader.still_camera(position), cameras[still.index])
-        )
+        return frozenset(still.index for still in self.shot.stills if still.camera is None)
 
     @cached_property
     def record(self) -> Take | None:
@@ -122,15 +116,18 @@ class Footage:
 
     @cached_property
     def stills(self) -> tuple[StillView, ...] | None:
-        """What the stills show, None when the depth of one is not known."""
+        """What the stills show, None when that of one is not known.
+
+        It is not without depth at the still's frame, nor for a still with a camera of its own,
+        which no guide is seen from.
+        """
         views = []
         for position, still in enumerate(self.shot.stills):
-            depth = self.depth(still.index)
-            if depth is None or still.index not in self.still_frames:
+            if still.camera is not None or not self.has_depth(still.index):
                 return None
-            camera = self.reader.still_camera(position)
+            depth = self.reader.still_depth(position)
             moving = self._moving(still.index, depth)
-            views.append(StillView(camera, Surface.of(depth), moving))
+            views.append(StillView(self.camera(still.index), Surface.of(depth), moving))
         return tuple(views)
 
     def _label(self, index: int) -> np.ndarray | None:

@@ -10,10 +10,11 @@ the same statistics. Blur and noise both raise it, a shift of the picture hardly
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import cv2
 import numpy as np
 
-from .picture import luma
 from .values import REGIONS, Masks, Regional
 
 SIDE = 7
@@ -22,68 +23,70 @@ LEAST = 100  # patches; fewer say nothing about statistics
 DIRECTIONS = 128
 SEED = 7
 
+PatchSets = Mapping[str, tuple[np.ndarray, np.ndarray]]
+"""Patches (N, 49) of the take and of the truth, from the same places, by region."""
 
-class PatchStatistics:
-    """Collects patches of the frames, at one scale, and compares the two sets."""
 
-    def __init__(self, *, frames: int, halved: bool) -> None:
-        """Prepare for `frames` frames; `halved` looks at half the size."""
-        self._most = max(LEAST, MOST // frames)
-        self._halved = halved
-        self._random = np.random.default_rng(SEED)
-        self._take: dict[str, list[np.ndarray]] = {region: [] for region in REGIONS}
-        self._truth: dict[str, list[np.ndarray]] = {region: [] for region in REGIONS}
+def draw_patches(
+    take: np.ndarray, truth: np.ndarray, masks: Masks, *, most: int, seed: int
+) -> PatchSets:
+    """Draw at most `most` patches of each region from the luma (H, W) of a frame and its truth."""
+    random = np.random.default_rng([SEED, seed])
+    sets = {}
+    for region, mask in masks.items():
+        places = _corners(mask)
+        if len(places) > most:
+            places = random.choice(places, most, replace=False, shuffle=False)
+        sets[region] = _patches(take, places), _patches(truth, places)
+    return sets
 
-    def add(self, take: np.ndarray, truth: np.ndarray, masks: Masks) -> None:
-        """Draw patches from one frame (H, W, 3) float32 and its truth."""
-        pictures = luma(take), luma(truth)
-        if self._halved:
-            pictures = tuple(_half(picture) for picture in pictures)
-        for region, mask in masks.items():
-            usable = _half(mask.astype(np.float32)) == 1 if self._halved else mask
-            places = self._draw(usable)
-            self._take[region].append(_patches(pictures[0], places))
-            self._truth[region].append(_patches(pictures[1], places))
 
-    def distance(self) -> Regional:
-        """Return the distance by region in 8-bit levels, None with fewer than 100 patches."""
-        directions = np.random.default_rng(SEED).normal(size=(SIDE * SIDE, DIRECTIONS))
-        directions -= directions.mean(axis=0)
-        directions = (directions / np.linalg.norm(directions, axis=0)).astype(np.float32)
-        values: dict[str, float | None] = {}
-        for region in REGIONS:
-            if sum(map(len, self._take[region])) < LEAST:
-                continue
-            take = np.sort(np.concatenate(self._take[region]) @ directions, axis=0)
-            truth = np.sort(np.concatenate(self._truth[region]) @ directions, axis=0)
-            values[region] = float(abs(take - truth).mean(dtype=np.float64) * 255)
-        return Regional.of(values)
-
-    def _draw(self, usable: np.ndarray) -> np.ndarray:
-        """Return the top left corners (N, 2) of drawn patches: row, column."""
-        whole = cv2.erode(
-            usable.astype(np.uint8),
-            np.ones((SIDE, SIDE), np.uint8),
-            borderType=cv2.BORDER_CONSTANT,
-            borderValue=0,
+def patch_distance(frames: Sequence[PatchSets]) -> Regional:
+    """Return the distance of all frames by region in 8-bit levels, None with too few patches."""
+    directions = np.random.default_rng(SEED).normal(size=(SIDE * SIDE, DIRECTIONS))
+    directions -= directions.mean(axis=0)
+    directions = (directions / np.linalg.norm(directions, axis=0)).astype(np.float32)
+    values: dict[str, float | None] = {}
+    for region in REGIONS:
+        sets = [frame[region] for frame in frames if region in frame]
+        if sum(len(take) for take, _ in sets) < LEAST:
+            continue
+        # One direction a row: sorting runs along memory.
+        take, truth = (
+            np.sort(directions.T @ np.concatenate(clip).T, axis=1)
+            for clip in zip(*sets, strict=True)
         )
-        places = np.argwhere(whole) - SIDE // 2
-        if len(places) > self._most:
-            places = self._random.choice(places, self._most, replace=False, shuffle=False)
-        return places
+        values[region] = float(abs(take - truth).mean(dtype=np.float64) * 255)
+    return Regional.of(values)
 
 
-def _half(picture: np.ndarray) -> np.ndarray:
-    """Return the means of 2x2 pixels; an odd last row or column is left out."""
+def halve(picture: np.ndarray) -> np.ndarray:
+    """Return the means of 2x2 pixels of a map (H, W); an odd last row or column is left out."""
     height, width = (side // 2 for side in picture.shape)
     even = picture[: 2 * height, : 2 * width]
-    return even.reshape(height, 2, width, 2).mean(axis=(1, 3))
+    return even.reshape(height, 2, width, 2).mean(axis=(1, 3), dtype=np.float32)
 
 
-def _patches(picture: np.ndarray, places: np.ndarray) -> np.ndarray:
+def halve_masks(masks: Masks) -> Masks:
+    """Return regions at half size: a pixel is in one when all four of it are."""
+    return {region: halve(mask) == 1 for region, mask in masks.items()}
+
+
+def _corners(mask: np.ndarray) -> np.ndarray:
+    """Return the top left corners (N, 2), row and column, of all patches inside a region."""
+    inside = cv2.erode(
+        mask.astype(np.uint8),
+        np.ones((SIDE, SIDE), np.uint8),
+        borderType=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    )
+    return np.argwhere(inside) - SIDE // 2
+
+
+def _patches(picture: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Return patches (N, 49) float32 with their mean removed."""
-    if not len(places):
+    if not len(corners):
         return np.empty((0, SIDE * SIDE), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(picture, (SIDE, SIDE))
-    patches = windows[places[:, 0], places[:, 1]].reshape(-1, SIDE * SIDE)
+    patches = windows[corners[:, 0], corners[:, 1]].reshape(-1, SIDE * SIDE)
     return patches - patches.mean(axis=1, keepdims=True)

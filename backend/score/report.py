@@ -28,6 +28,8 @@ from .values import REGIONS, Regional
 VERSION = 1
 HIGHER, LOWER, ONE = "higher", "lower", "1"
 
+_DIGITS = {"dB": 2, "px": 2, "levels": 2}  # after the point in the table; 3 for other units
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -139,7 +141,7 @@ class Report:
         rows = [head, *(_row(metric) for metric in self.metrics.values())]
         widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
         rows.insert(1, ["-" * width for width in widths])
-        lines = [self._headline(), ""]
+        lines = [*self._headlines(), ""]
         lines += ["  ".join(_aligned(row, widths)).rstrip() for row in rows]
         if any(metric.truth is not None for metric in self.metrics.values()):
             lines.append("(in brackets: what the truth itself gets)")
@@ -150,32 +152,33 @@ class Report:
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join(lines)
 
-    def _headline(self) -> str:
+    def _headlines(self) -> list[str]:
         counts, (width, height) = self.frames, self.size
-        line = (
-            f"{self.shot or 'shot'}: {self.model or 'frames without take.json'}, {width} x"
-            f" {height}, {counts.scored} frames scored of {counts.shot}"
-            f" (take has {counts.take}, truth {counts.truth}; {counts.pairs} pairs of neighbours)"
-        )
-        if self.shares is None:
-            return line
-        shares = ", ".join(f"{name} {share:.1%}" for name, share in self.shares.items())
-        return f"{line}\npixels: {shares}"
+        lines = [
+            f"{self.shot or 'shot'}: {self.model or 'frames without take.json'},"
+            f" {width} x {height}, {counts.scored} of {counts.shot} frames scored",
+            f"frames: {counts.take} in the take, {counts.truth} in the truth,"
+            f" {counts.pairs} pairs of neighbours",
+        ]
+        if self.shares is not None:
+            shares = (f"{name} {share:.1%}" for name, share in self.shares.items())
+            lines.append(f"pixels: {', '.join(shares)}")
+        return lines
 
 
 def _row(metric: Metric) -> list[str]:
+    digits = _DIGITS.get(metric.unit, 3)
     cells = []
     for region in REGIONS:
         value = metric.values.get(region)
-        cell = ("-" if region in metric.reasons else "") if value is None else _number(value)
         own = None if metric.truth is None else metric.truth.get(region)
-        cells.append(cell if own is None else f"{cell} ({_number(own)})")
+        if value is None:
+            cells.append("-" if region in metric.reasons else "")
+        elif own is None:
+            cells.append(f"{value:.{digits}f}")
+        else:
+            cells.append(f"{value:.{digits}f} ({own:.{digits}f})")
     return [metric.label, *cells, metric.unit, metric.better]
-
-
-def _number(value: float) -> str:
-    digits = 3 if abs(value) < 1 else 2
-    return f"{value:.{digits}f}"
 
 
 def _aligned(row: list[str], widths: list[int]) -> list[str]:
