@@ -16,7 +16,6 @@ import logging
 import threading
 import time
 from collections.abc import Generator, Iterable
-from contextlib import nullcontext
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -28,11 +27,13 @@ from bpy.types import Context
 from ..backend.client import Backend
 from ..backend.errors import BackendError, Cancelled, DepthshotError, JobFailed, TargetError
 from ..backend.take import Take, read_take
+from ..preferences import Preferences
 from ..scene.capture import Capture, CaptureProgress
 from ..scene.targets import find_target
 from ..scene.targets.strip import Landed
 from . import job
 from .clock import Clock, Stage
+from .interface import modal_operators, occupied, push_undo
 from .pending import Pending, forget
 from .request import GenerationRequest
 from .task import Task
@@ -69,24 +70,26 @@ class Generation:
         message: What it ended with, one sentence.
         warnings: What the artist should know about the take, a sentence each.
         clock: How far it is.
+        shot: The captured shot's folder, once it is whole.
         pending: The job, once the backend has it.
         folder: The take's folder, once it is here.
         take: Its record.
         landed: Where it landed.
     """
 
-    def __init__(self, data: Path, python: Path) -> None:
+    def __init__(self, preferences: Preferences) -> None:
         """Prepare; use `start` or `resume`."""
         self.outcome: Outcome | None = None
         self.message = ""
         self.warnings: list[str] = []
         self.clock = Clock()
+        self.shot: Path | None = None
         self.pending: Pending | None = None
         self.folder: Path | None = None
         self.take: Take | None = None
         self.landed: Landed | None = None
-        self._data = data
-        self._python = python
+        self._preferences = preferences
+        self._ignored = modal_operators()
         self._scene_uid: int | None = None
         self._stop = threading.Event()
         self._cancelling = False
@@ -99,7 +102,7 @@ class Generation:
         Raises:
             CaptureError: the scene cannot be captured; nothing was started.
         """
-        generation = cls(request.preferences.data, request.preferences.backend_python)
+        generation = cls(request.preferences)
         generation._scene_uid = request.scene_uid
         capture = Capture.start(
             context, request.capture, cache=request.preferences.data / "captures"
@@ -108,9 +111,9 @@ class Generation:
         return generation
 
     @classmethod
-    def resume(cls, pending: Pending, *, data: Path, python: Path) -> Generation:
+    def resume(cls, pending: Pending, preferences: Preferences) -> Generation:
         """Go on with a job that was sent before, in this session or another."""
-        generation = cls(data, python)
+        generation = cls(preferences)
         generation._steps = generation._resume(pending)
         return generation
 
@@ -154,9 +157,9 @@ class Generation:
         # Starting the backend takes seconds, so it happens beside the capture.
         attaching = self._attach()
         try:
-            shot = yield from self._capture(capture, attaching)
+            self.shot = yield from self._capture(capture, attaching)
             backend = yield from self._wait(attaching, Stage.ATTACH)
-            sending = Task(partial(job.send, backend, request, shot, self._stop))
+            sending = Task(partial(job.send, backend, request, self.shot, self._stop))
             self.pending = yield from self._wait(sending, Stage.SEND)
             yield from self._finish(backend, self.pending)
         finally:
@@ -190,21 +193,23 @@ class Generation:
         try:
             yield from self._follow(backend, pending)
         except Cancelled:
-            withdrawing = Task(partial(job.withdraw, backend, pending, self._data))
+            withdrawing = Task(partial(job.withdraw, backend, pending, self._preferences.data))
             yield from _until(withdrawing, seconds=CANCEL_SECONDS)
             raise
         except JobFailed:
-            forget(self._data, pending)
+            forget(self._preferences.data, pending)
             raise
-        fetching = Task(partial(job.fetch, backend, pending, self._fetched, self._stop))
+        fetching = Task(
+            partial(job.fetch, backend, pending, self._preferences, self._fetched, self._stop)
+        )
         self.folder = yield from self._wait(fetching, Stage.FETCH)
         self.take = read_take(self.folder)
         self._warn(self.take.warnings)
-        while bpy.app.is_job_running("RENDER"):
-            self.clock.at(Stage.LAND, 0.0, detail="waiting for the render")
+        while (occupation := occupied(self._ignored)) is not None:
+            self.clock.at(Stage.LAND, 0.0, detail=f"waiting for {occupation} to end")
             yield
         self._land(pending, self.folder, self.take)
-        finishing = Task(partial(job.finish, backend, pending, self._data))
+        finishing = Task(partial(job.finish, backend, pending, self._preferences.data))
         yield from _until(finishing, seconds=CANCEL_SECONDS)
 
     def _follow(self, backend: Backend, pending: Pending) -> Steps[None]:
@@ -260,7 +265,7 @@ class Generation:
         self.warnings += [each for each in sentences if each not in self.warnings]
 
     def _attach(self) -> Task[Backend]:
-        return Task(partial(job.attach, self._python, self._data, self._stop))
+        return Task(partial(job.attach, self._preferences, self._stop))
 
     def _wait(self, task: Task[T], stage: Stage) -> Steps[T]:
         while not task.done:
@@ -273,14 +278,6 @@ class Generation:
         self._stop.set()
         if attaching.done and attaching.succeeded:
             Task(attaching.result().close)
-
-
-def push_undo(message: str) -> None:
-    """Make one undo step of what was changed since the last one."""
-    windows = bpy.context.window_manager.windows
-    # A timer runs without a window, and the operator looks for one.
-    with bpy.context.temp_override(window=windows[0]) if windows else nullcontext():
-        bpy.ops.ed.undo_push(message=message)
 
 
 def _captured(progress: CaptureProgress) -> float:

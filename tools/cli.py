@@ -1,6 +1,7 @@
 """The commands of `dev.py`."""
 
 import argparse
+import time
 
 from . import build, commands, environments, lint, suites
 from .console import DevError, answer, say
@@ -53,8 +54,9 @@ def _demo(arguments: list[str]) -> int:
     parser = demo.parser()
     options = parser.parse_args(arguments)
     envs = environments.backend(), environments.blender()
+    began = time.monotonic()
     environments.ensure(*envs, install_libraries=options.install_system_libraries)
-    return demo.main(options, envs)
+    return demo.main(options, envs, made=time.monotonic() - began)
 
 
 def _lint(arguments: list[str]) -> int:
