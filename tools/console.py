@@ -21,7 +21,8 @@ def answer(text: str) -> None:
 
 def say(text: str) -> None:
     """Writes one line about what is going on."""
-    print(text, file=sys.stderr, flush=True)
+    # In one write, or the lines of two threads run into each other.
+    print(f"{text}\n", end="", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

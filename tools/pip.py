@@ -20,7 +20,9 @@ _NO_NETWORK = (
     "Read timed out",
     "ConnectTimeoutError",
 )
-_OPTIONS = ["--disable-pip-version-check", "--no-input", "--retries", "2"]
+# Nothing is compiled ahead: Python does that for the few modules it really loads, and the rest
+# would be half of the processor time of an installation.
+_OPTIONS = ["--disable-pip-version-check", "--no-input", "--no-compile", "--retries", "2"]
 
 
 def install(python: Path, arguments: list[str], *, log: Path) -> str:
