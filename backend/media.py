@@ -142,8 +142,8 @@ def read_flow(path: Path, *, size: tuple[int, int], place: str) -> np.ndarray:
     if any(channel.kind not in (exr.HALF, exr.FLOAT) for channel in chosen):
         raise ShotError(f"{place}: flow must be stored as float.")
     flow = _read_channels(path, header, chosen, place=place)
-    flow *= np.asarray(signs, np.float32)
     _refuse(~np.isfinite(flow).all(axis=2), flow, "flow must be finite", place=place)
+    flow *= np.asarray(signs, np.float32)
     return flow
 
 

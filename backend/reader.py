@@ -13,7 +13,6 @@ from .errors import ShotError
 from .wire import Camera, read_shot
 
 _KEPT_BYTES = 1024**3  # of decoded stills
-_ASPECT_PIXELS = 1.0  # how far a still's height may lie from the shot's aspect, in its own pixels
 
 
 class ShotReader:
@@ -124,7 +123,9 @@ class ShotReader:
         still = media.read_still(self.folder / entry.image, place=place)
         height, width = still.pixels.shape[:2]
         wanted_width, wanted_height = self.shot.size
-        if abs(width * wanted_height / wanted_width - height) > _ASPECT_PIXELS:
+        aspect = wanted_height / wanted_width
+        # Either side may have been rounded down by up to a pixel when the still was scaled.
+        if abs(width * aspect - height) > max(1.0, aspect):
             raise ShotError(
                 f"{place} is {width} x {height}, another aspect than the shot's"
                 f" {wanted_width} x {wanted_height}; render or crop it to the shot's aspect."

@@ -256,13 +256,12 @@ def write_shot(shot: Shot, folder: Path) -> None:
 def _check_file(root: Path, path: str) -> None:
     file = root / path
     try:
-        there, plain = file.is_file(), file.resolve() == file
-    except OSError as reason:  # a link to itself, a name the file system cannot hold
+        if not file.is_file():  # nor is a link to nothing, or to itself
+            raise ShotError(f"The shot names '{path}', but that file is missing; capture it again.")
+        if file.resolve() != file:
+            raise ShotError(f"The shot's file '{path}' is a link; put the file itself there.")
+    except OSError as reason:  # for example a name this system cannot hold
         raise ShotError(f"The shot's file '{path}' cannot be read: {reason.strerror}.") from reason
-    if not there:
-        raise ShotError(f"The shot names '{path}', but that file is missing; capture it again.")
-    if not plain:
-        raise ShotError(f"The shot's file '{path}' is a link; put the file itself there.")
 
 
 def _check_places(stills: tuple[Still, ...]) -> None:

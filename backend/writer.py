@@ -247,14 +247,10 @@ class TakeWriter:
                 self._on_frame(index)
 
     def _raise(self) -> None:
-        """Raise the first error of the frames written so far; forget those that went well."""
-        waiting = []
-        for future in self._under_way:
-            if future.done():
-                future.result()
-            else:
-                waiting.append(future)
-        self._under_way = waiting
+        """Raise the first error of the frames written so far, once; forget what went well."""
+        for future in [future for future in self._under_way if future.done()]:
+            self._under_way.remove(future)
+            future.result()
 
 
 def _check(array: np.ndarray, shape: tuple[int, ...], dtype: type) -> None:

@@ -1,0 +1,402 @@
+"""Takes on disk: whole or absent, gone on with after an interruption, never mixed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from backend import media
+from backend.bundle import shot_hash
+from backend.errors import StorageError, TakeError
+from backend.models import find_card
+from backend.reader import ShotReader
+from backend.take import read_take, verify_take
+from backend.wire import read_shot, write_shot
+from backend.writer import TakeWriter
+
+ROOT = Path(__file__).resolve().parents[2]
+CARD = find_card("projection")
+SETTINGS = {"fill": True}
+
+
+def content(index: int, attempt: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(index + 100 * attempt)
+    return {
+        "image": rng.integers(0, 256, (40, 64, 3), dtype=np.uint8),
+        "mask": np.full((40, 64), 51 * index, np.uint8),
+        "depth": rng.uniform(1, 9, (40, 64)).astype(np.float32),
+    }
+
+
+def writer(folder: Path, shot: Path, **changes) -> TakeWriter:
+    job = {"card": CARD, "settings": SETTINGS, "seed": 7, **changes}
+    return TakeWriter(folder, ShotReader(shot), **job)
+
+
+def write_all(folder: Path, shot: Path, **changes):
+    with writer(folder, shot, **changes) as target:
+        for index in range(read_shot(shot).frames):
+            if index not in target.finished():
+                target.frame(index, **content(index))
+        return target.finish({"device": "cpu"})
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.fixture
+def shot(make_shot) -> Path:
+    return make_shot(frames=3, frame_start=9)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    return tmp_path / "deep" / "take"
+
+
+class TestWhole:
+    def test_layout_and_record(self, shot, folder):
+        take = write_all(folder, shot)
+        assert names(folder) == [
+            "depth/0009.exr", "depth/0010.exr", "depth/0011.exr",
+            "frames/0009.png", "frames/0010.png", "frames/0011.png",
+            "mask/0009.png", "mask/0010.png", "mask/0011.png", "take.json",
+        ]  # fmt: skip
+        assert verify_take(folder) == take
+        assert take.shot_sha256 == shot_hash(shot)
+        assert (take.model, take.seed, take.settings) == ("projection", 7, SETTINGS)
+        assert (take.frame_start, take.frames, take.size, take.fps) == (9, 3, (64, 40), 24.0)
+        assert take.digital_source_type == "algorithmicMedia"
+        assert take.generated == (0, 0.2, 0.4)
+        assert set(take.files) == set(names(folder)) - {"take.json"}
+
+    def test_pixels_are_those_given(self, shot, folder):
+        write_all(folder, shot)
+        with PIL.Image.open(folder / "frames/0010.png") as frame:
+            assert frame.mode == "RGB"
+            assert (np.asarray(frame) == content(1)["image"]).all()
+            assert frame.text["Model"].startswith("projection")
+        with PIL.Image.open(folder / "mask/0010.png") as mask:
+            assert mask.mode == "L"
+            assert (np.asarray(mask) == content(1)["mask"]).all()
+        depth = media.read_depth(folder / "depth/0010.exr", size=(64, 40), place="x")
+        assert (depth == content(1)["depth"]).all()
+
+    def test_a_locked_still_is_the_still_rounded(self, shot, folder):
+        still = media.to_8bit(ShotReader(shot).still(0).pixels)
+        with writer(folder, shot) as target:
+            target.frame(0, image=still, mask=np.zeros((40, 64), np.uint8))
+        with PIL.Image.open(folder / "frames/0009.png") as frame:
+            assert np.asarray(frame).tobytes() == still.tobytes()
+
+    def test_the_same_take_twice_has_the_same_bytes(self, shot, tmp_path):
+        first, second = write_all(tmp_path / "a", shot), write_all(tmp_path / "b", shot)
+        assert first == second
+
+    def test_a_model_may_go_on_in_the_same_arrays(self, shot, folder):
+        image, mask = content(0)["image"], content(0)["mask"]
+        with writer(folder, shot) as target:
+            for index in range(3):
+                image[:] = index
+                target.frame(index, image=image, mask=mask)
+                image[:] = 99
+            target.finish({})
+        for index in range(3):
+            with PIL.Image.open(folder / f"frames/{9 + index:04d}.png") as frame:
+                assert (np.asarray(frame) == index).all()
+
+    def test_on_frame_is_called_when_the_files_are_there(self, shot, folder):
+        seen: dict[int, bool] = {}
+
+        def note(index: int) -> None:
+            seen[index] = (folder / f"mask/{9 + index:04d}.png").is_file()
+
+        write_all(folder, shot, on_frame=note)
+        assert seen == {0: True, 1: True, 2: True}
+
+    def test_warnings_of_reader_and_model_are_noted_once(self, make_shot, folder):
+        shot = make_shot(frames=1)
+        (shot / "still.png").write_bytes(media.encode_png(np.zeros((20, 32, 3), np.uint8)))
+        reader = ShotReader(shot)
+        with TakeWriter(folder, reader, card=CARD, settings=SETTINGS, seed=0) as target:
+            reader.still(0)
+            target.warn("Said.")
+            target.warn("Said.")
+            target.frame(0, **content(0))
+            take = target.finish({})
+        assert len(take.warnings) == 2
+        assert "smaller than the shot" in take.warnings[0]
+        assert take.warnings[1] == "Said."
+
+    def test_done_is_not_said_without_every_frame(self, shot, folder):
+        with writer(folder, shot) as target:
+            target.frame(0, **content(0))
+            with pytest.raises(TakeError, match=r"no frame 10 \(2 of 3 are missing\)"):
+                target.finish({})
+        assert not (folder / "take.json").exists()
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"image": np.zeros((40, 65, 3), np.uint8)},
+            {"image": np.zeros((40, 64, 3), np.float32)},
+            {"mask": np.zeros((40, 64, 1), np.uint8)},
+            {"depth": np.zeros((40, 64), np.float64)},
+        ],
+    )
+    def test_a_models_mistake_is_no_frame(self, shot, folder, wrong):
+        with writer(folder, shot) as target, pytest.raises(ValueError, match="expected"):
+            target.frame(0, **{**content(0), **wrong})
+        with writer(folder, shot) as target, pytest.raises(ValueError, match="index 3"):
+            target.frame(3, **content(0))
+
+    def test_no_more_than_a_few_frames_wait(self, shot, folder, monkeypatch):
+        """A model quicker than the disk is held back, so memory stays bounded."""
+        gate = threading.Event()
+        encode = media.encode_png
+        monkeypatch.setattr(media, "encode_png", lambda *a, **k: gate.wait(30) and encode(*a, **k))
+        monkeypatch.setattr("backend.writer._WAITING", 2)
+        given = []
+        with writer(folder, shot) as target:
+
+            def give() -> None:
+                for index in range(3):
+                    target.frame(index, **content(index))
+                    given.append(index)
+
+            thread = threading.Thread(target=give)
+            thread.start()
+            thread.join(0.5)
+            assert given == [0, 1]
+            gate.set()
+            thread.join(30)
+            target.finish({})
+        assert given == [0, 1, 2]
+
+
+class TestGoingOn:
+    def test_an_interrupted_take_is_gone_on_with(self, shot, folder):
+        def interrupted() -> None:
+            with writer(folder, shot) as target:
+                target.frame(0, **content(0))
+                target.frame(2, **content(2))
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        before = (folder / "frames/0009.png").stat().st_mtime_ns
+        with writer(folder, shot) as target:
+            assert target.finished() == {0, 2}
+            target.frame(1, **content(1))
+            take = target.finish({})
+        assert (folder / "frames/0009.png").stat().st_mtime_ns == before
+        assert take.generated == (0, 0.2, 0.4)
+        assert verify_take(folder) == take
+        assert "depth/0009.exr" in take.files
+        assert not (folder / ".job.jsonl").exists()
+
+    @pytest.mark.parametrize("path", ["frames/0010.png", "mask/0010.png", "depth/0010.exr"])
+    @pytest.mark.parametrize("harm", ["gone", "torn", "changed"])
+    def test_only_whole_frames_count(self, shot, folder, path, harm):
+        with writer(folder, shot) as target:
+            for index in range(2):
+                target.frame(index, **content(index))
+        data = (folder / path).read_bytes()
+        (folder / path).unlink()
+        if harm != "gone":
+            (folder / path).write_bytes(data[:-9] if harm == "torn" else data[:-1] + b"x")
+        with writer(folder, shot) as target:
+            assert target.finished() == {0}
+
+    @pytest.mark.parametrize(
+        "line",
+        [b'{"index": 1', b"\xff\n", b"[]\n", b'{"index": 99, "files": {}, "generated": 0}\n',
+         b'{"index": 1, "files": {"frames/0010.png": "0"}, "generated": 0}\n',
+         b'{"index": 1, "files": {"../../x": "0"}, "generated": 0}\n'],
+    )  # fmt: skip
+    def test_a_torn_note_is_not_believed(self, shot, folder, line):
+        with writer(folder, shot) as target:
+            target.frame(0, **content(0))
+        with (folder / ".job.jsonl").open("ab") as stream:
+            stream.write(line)
+        with writer(folder, shot) as target:
+            assert target.finished() == {0}
+            target.frame(1, **content(1))
+        with writer(folder, shot) as target:
+            assert target.finished() == {0, 1}
+
+    def test_a_finished_take_of_the_same_job_is_kept(self, shot, folder):
+        first = write_all(folder, shot)
+        with writer(folder, shot) as target:
+            assert target.finished() == {0, 1, 2}
+            assert target.finish({"device": "cpu"}) == first
+
+    @pytest.mark.parametrize("finished", [False, True])
+    @pytest.mark.parametrize("change", ["seed", "settings", "card", "shot"])
+    def test_another_jobs_frames_are_put_aside(self, shot, folder, change, finished):
+        with writer(folder, shot) as target:
+            for index in range(3 if finished else 2):
+                target.frame(index, **content(index))
+            if finished:
+                target.finish({})
+        old = {name: (folder / name).read_bytes() for name in names(folder)}
+        changes = {
+            "seed": {"seed": 8},
+            "settings": {"settings": {"fill": False}},
+            "card": {"card": replace(CARD, revision="2")},
+        }.get(change, {})
+        if change == "shot":
+            value = json.loads((shot / "shot.json").read_text())
+            (shot / "shot.json").write_text(json.dumps({**value, "prompt": "other"}))
+        with writer(folder, shot, **changes) as target:
+            assert target.finished() == frozenset()
+            assert names(folder / "earlier-1") == sorted(old)
+            for index in range(3):
+                target.frame(index, **content(index, attempt=1))
+            take = target.finish({})
+        assert {n: (folder / "earlier-1" / n).read_bytes() for n in old} == old
+        assert any("earlier-1" in warning for warning in take.warnings)
+        assert not any(path.startswith("earlier") for path in take.files)
+        verify_take(folder)
+
+    def test_files_of_unknown_origin_are_put_aside_too(self, shot, folder):
+        (folder / "frames").mkdir(parents=True)
+        (folder / "frames/0009.png").write_bytes(b"whose?")
+        (folder / "notes.txt").write_text("mine")
+        write_all(folder, shot)
+        assert (folder / "earlier-1/frames/0009.png").read_bytes() == b"whose?"
+        assert (folder / "notes.txt").read_text() == "mine"
+
+    def test_an_older_take_json_does_not_stand_while_frames_are_made_anew(self, shot, folder):
+        write_all(folder, shot)
+        (folder / "frames/0010.png").write_bytes(b"spoilt")
+        with writer(folder, shot) as target:
+            assert target.finished() == {0, 2}
+            with pytest.raises(TakeError, match="no finished take"):
+                read_take(folder)
+
+    @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+    def test_a_killed_process_leaves_no_torn_file(self, make_shot, folder):
+        shot = make_shot(frames=40)
+        done = subprocess.run([sys.executable, "-c", KILLED, shot, folder], cwd=ROOT, timeout=60,
+                              check=False)  # fmt: skip
+        assert done.returncode < 0
+        with writer(folder, shot) as target:
+            finished = target.finished()
+            assert 3 <= len(finished) < 40
+            for frame in (folder / "frames").glob("*.png"):
+                with PIL.Image.open(frame) as image:
+                    image.load()
+            for index in set(range(40)) - finished:
+                target.frame(index, **content(index % 5))
+            target.finish({})
+        verify_take(folder)
+        assert not list(folder.rglob("*.part"))
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from backend.models import find_card
+from backend.reader import ShotReader
+from backend.writer import TakeWriter
+written = []
+def note(index):
+    written.append(index)
+    if len(written) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+reader = ShotReader(Path(sys.argv[1]))
+with TakeWriter(Path(sys.argv[2]), reader, card=find_card("projection"),
+                settings={"fill": True}, seed=7, on_frame=note) as writer:
+    for index in range(40):
+        rng = np.random.default_rng(index)
+        writer.frame(index, image=rng.integers(0, 256, (40, 64, 3), dtype=np.uint8),
+                     mask=np.zeros((40, 64), np.uint8))
+"""
+
+
+class TestStorage:
+    @pytest.mark.skipif(os.name != "posix", reason="limits of a process exist on POSIX alone")
+    def test_a_disk_that_fills_up(self, shot, folder):
+        """A limit on the size of files stands in for the disk; finished frames are kept."""
+        done = subprocess.run([sys.executable, "-c", FULL, shot, folder], cwd=ROOT, timeout=60,
+                              capture_output=True, text=True, check=True)  # fmt: skip
+        assert done.stdout.startswith("The take cannot be written to")
+        assert "File too large. Free some space or choose another folder" in done.stdout
+        assert names(folder) == [".job.jsonl", "frames/0009.png", "mask/0009.png"]
+        with writer(folder, shot) as target:
+            assert target.finished() == {0}
+
+    def test_a_file_where_the_folder_should_be(self, shot, tmp_path):
+        (tmp_path / "take").write_text("a file")
+        with pytest.raises(StorageError, match="cannot be written"):
+            writer(tmp_path / "take", shot)
+
+    def test_a_folder_that_vanishes(self, shot, folder):
+        with writer(folder, shot) as target:
+            for path in (folder / "frames", folder / "mask"):
+                path.rmdir()
+            target.frame(0, **content(0))
+            with pytest.raises(StorageError, match="No such file"):
+                target.finish({})
+        assert not (folder / "take.json").exists()
+
+    def test_an_error_is_not_lost_without_finish(self, shot, folder):
+        def one_frame() -> None:
+            with writer(folder, shot) as target:
+                (folder / "mask").rmdir()
+                target.frame(0, **content(0))
+
+        with pytest.raises(StorageError, match="No such file"):
+            one_frame()
+
+    def test_an_error_does_not_hide_the_first_one(self, shot, folder, caplog):
+        def fail() -> None:
+            with writer(folder, shot) as target:
+                (folder / "mask").rmdir()
+                target.frame(0, **content(0))
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert "could not be written either" in caplog.text
+
+    def test_the_shot_is_not_touched(self, shot, folder):
+        before = {name: (shot / name).read_bytes() for name in names(shot)}
+        write_all(folder, shot)
+        assert {name: (shot / name).read_bytes() for name in names(shot)} == before
+        write_shot(read_shot(shot), shot)
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from backend.errors import StorageError
+from backend.models import find_card
+from backend.reader import ShotReader
+from backend.writer import TakeWriter
+resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+reader = ShotReader(Path(sys.argv[1]))
+mask = np.zeros((40, 64), np.uint8)
+try:
+    with TakeWriter(Path(sys.argv[2]), reader, card=find_card("projection"),
+                    settings={"fill": True}, seed=7) as writer:
+        writer.frame(0, image=np.zeros((40, 64, 3), np.uint8), mask=mask)
+        noise = np.random.default_rng(0).integers(0, 256, (40, 64, 3), dtype=np.uint8)
+        writer.frame(1, image=noise, mask=mask)
+        writer.finish({})
+except StorageError as error:
+    print(error)
+"""
