@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from . import generate, show
+from .attachment import attachment
 from .runner import runner
 
 CLASSES = (*generate.CLASSES, *show.CLASSES)
@@ -15,4 +16,5 @@ register, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
 def unregister() -> None:
     """Remove the operators; a generation that runs is left to the backend."""
     runner.abandon()
+    attachment.close()
     _unregister_classes()

@@ -96,7 +96,7 @@ class DEPTHSHOT_OT_fetch(_Starts):
         """Return a generation that goes on with the job."""
         stored = preferences(context)
         oldest = pending_takes(stored.data, blend=bpy.data.filepath)[0]
-        return Generation.resume(oldest, data=stored.data, python=stored.backend_python)
+        return Generation.resume(oldest, stored)
 
 
 class DEPTHSHOT_OT_cancel(Operator):

@@ -18,6 +18,7 @@ import time
 from collections.abc import Generator, Iterable
 from enum import Enum
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,13 +26,22 @@ import bpy
 from bpy.types import Context
 
 from ..backend.client import Backend
-from ..backend.errors import BackendError, Cancelled, DepthshotError, JobFailed, TargetError
+from ..backend.errors import (
+    BackendError,
+    Cancelled,
+    DepthshotError,
+    JobFailed,
+    RequestRefused,
+    TargetError,
+)
+from ..backend.events import Event
 from ..backend.take import Take, read_take
 from ..preferences import Preferences
 from ..scene.capture import Capture, CaptureProgress
 from ..scene.targets import find_target
 from ..scene.targets.strip import Landed
 from . import job
+from .attachment import attachment
 from .clock import Clock, Stage
 from .interface import modal_operators, occupied, push_undo
 from .pending import Pending, forget
@@ -155,24 +165,22 @@ class Generation:
 
     def _generate(self, request: GenerationRequest, capture: Capture) -> Steps[None]:
         # Starting the backend takes seconds, so it happens beside the capture.
-        attaching = self._attach()
+        attaching = Task(partial(attachment.take, self._preferences))
         try:
             self.shot = yield from self._capture(capture, attaching)
             backend = yield from self._wait(attaching, Stage.ATTACH)
             sending = Task(partial(job.send, backend, request, self.shot, self._stop))
-            self.pending = yield from self._wait(sending, Stage.SEND)
-            yield from self._finish(backend, self.pending)
+            yield from self._finish(backend, sending)
         finally:
-            self._detach(attaching)
+            Task(partial(job.release, attaching))
 
     def _resume(self, pending: Pending) -> Steps[None]:
-        self.pending = pending
-        attaching = self._attach()
+        attaching = Task(partial(attachment.take, self._preferences))
         try:
             backend = yield from self._wait(attaching, Stage.ATTACH)
-            yield from self._finish(backend, pending)
+            yield from self._finish(backend, Task(lambda: pending))
         finally:
-            self._detach(attaching)
+            Task(partial(job.release, attaching))
 
     def _capture(self, capture: Capture, attaching: Task[Backend]) -> Steps[Path]:
         try:
@@ -189,15 +197,14 @@ class Generation:
         finally:
             capture.cancel()
 
-    def _finish(self, backend: Backend, pending: Pending) -> Steps[None]:
+    def _finish(self, backend: Backend, sending: Task[Pending]) -> Steps[None]:
+        data = self._preferences.data
         try:
+            pending = self.pending = yield from self._wait(sending, Stage.SEND)
             yield from self._follow(backend, pending)
         except Cancelled:
-            withdrawing = Task(partial(job.withdraw, backend, pending, self._preferences.data))
+            withdrawing = Task(partial(job.withdraw, backend, sending, data))
             yield from _until(withdrawing, seconds=CANCEL_SECONDS)
-            raise
-        except JobFailed:
-            forget(self._preferences.data, pending)
             raise
         fetching = Task(
             partial(job.fetch, backend, pending, self._preferences, self._fetched, self._stop)
@@ -209,32 +216,36 @@ class Generation:
             self.clock.at(Stage.LAND, 0.0, detail=f"waiting for {occupation} to end")
             yield
         self._land(pending, self.folder, self.take)
-        finishing = Task(partial(job.finish, backend, pending, self._preferences.data))
+        finishing = Task(partial(job.finish, backend, pending, data))
         yield from _until(finishing, seconds=CANCEL_SECONDS)
 
     def _follow(self, backend: Backend, pending: Pending) -> Steps[None]:
         events = backend.follow(pending.job)
         try:
-            while True:
-                for event in events.drain():
-                    match event.kind:
-                        case "progress" if event.total > 1:
-                            self.clock.at(
-                                Stage.RUN,
-                                event.done / event.total,
-                                detail=f"{event.phase} {event.done}/{event.total}",
-                            )
-                        case "warning":
-                            self._warn([event.message])
-                        case "failed":
-                            raise JobFailed(event.message)
-                        case "cancelled":
-                            raise Cancelled("The job was cancelled in the backend.")
-                        case "done":
-                            return
+            last = None
+            while last is None or not last.final:
+                for last in events.drain():
+                    self._take(last)
                 yield
+        except RequestRefused as reason:
+            if reason.status == HTTPStatus.NOT_FOUND:
+                forget(self._preferences.data, pending)
+            raise
         finally:
             events.close()
+        if last.kind == "done":
+            return
+        forget(self._preferences.data, pending)
+        if last.kind == "failed":
+            raise JobFailed(last.message)
+        raise Cancelled("The job was cancelled in the backend.")
+
+    def _take(self, event: Event) -> None:
+        if event.kind == "progress" and event.total > 1:
+            detail = f"{event.phase} {event.done}/{event.total}"
+            self.clock.at(Stage.RUN, event.done / event.total, detail=detail)
+        elif event.kind == "warning":
+            self._warn([event.message])
 
     def _land(self, pending: Pending, folder: Path, take: Take) -> None:
         scene = self._find_scene(pending)
@@ -264,20 +275,11 @@ class Generation:
     def _warn(self, sentences: Iterable[str]) -> None:
         self.warnings += [each for each in sentences if each not in self.warnings]
 
-    def _attach(self) -> Task[Backend]:
-        return Task(partial(job.attach, self._preferences, self._stop))
-
     def _wait(self, task: Task[T], stage: Stage) -> Steps[T]:
         while not task.done:
             self.clock.at(stage, 0.0)
             yield
         return task.result()
-
-    def _detach(self, attaching: Task[Backend]) -> None:
-        # A task that is under way still sees the flag and detaches by itself.
-        self._stop.set()
-        if attaching.done and attaching.succeeded:
-            Task(attaching.result().close)
 
 
 def _captured(progress: CaptureProgress) -> float:

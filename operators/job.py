@@ -1,7 +1,7 @@
 """The backend's side of a generation: what runs in threads and never touches bpy.
 
-Each function is one `Task`. Whoever stopped waiting sets `stop`; a function then undoes what it
-did when it is through, because nobody else will.
+Each function is one `Task`. Whoever stops waiting for one sets `stop`, and leaves it to another to
+undo what it did once it is through.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 from ..backend.bundle import pack
 from ..backend.client import Backend
 from ..backend.errors import Cancelled
-from ..backend.paths import ROOT
+from ..preferences import Preferences
+from .attachment import attachment
 from .pending import Pending, forget, note
 from .request import GenerationRequest
+from .task import Task
 
 
-def attach(python: Path, data: Path, stop: threading.Event) -> Backend:
-    """Start the backend or attach to the one that runs."""
-    backend = Backend.start_or_attach(python, ROOT, data)
-    if stop.is_set():
-        backend.close()
-    return backend
+def release(attaching: Task[Backend]) -> None:
+    """Wait for a backend and give it back."""
+    if attaching.wait():
+        attachment.give_back()
 
 
 def send(
@@ -49,31 +49,31 @@ def send(
         job=job,
         blend=request.blend,
         scene=request.capture.scene,
-        takes=str(request.preferences.takes),
         label=request.label,
         target=request.target,
         place=request.place,
     )
     note(data, pending)
-    if stop.is_set():
-        withdraw(backend, pending, data)
     return pending
 
 
-def withdraw(backend: Backend, pending: Pending, data: Path) -> None:
-    """Cancel a job and forget it."""
-    backend.cancel(pending.job)
-    forget(data, pending)
+def withdraw(backend: Backend, sending: Task[Pending], data: Path) -> None:
+    """Wait until a job is sent, forget it and cancel it."""
+    if sending.wait():
+        pending = sending.result()
+        forget(data, pending)
+        backend.cancel(pending.job)
 
 
 def fetch(
     backend: Backend,
     pending: Pending,
+    preferences: Preferences,
     on_progress: Callable[[int, int], None],
     stop: threading.Event,
 ) -> Path:
     """Bring a finished take into a new folder of its own, every file checked; return the folder."""
-    folder = _new_folder(Path(pending.takes), pending.label)
+    folder = _new_folder(preferences.takes, pending.label)
 
     def check(done: int, total: int) -> None:
         _go_on(stop)

@@ -31,14 +31,13 @@ class Pending:
         job: The backend's id of the job.
         blend: Path of the .blend file, "" when it was never saved.
         scene: Name of the shot's scene.
-        takes: Folder that gets the take's own folder, which is named `label` and a number.
+        label: What the take's folder is named, with a number after it.
         target: Id of the target, and the place it is told.
     """
 
     job: str
     blend: str
     scene: str
-    takes: str
     label: str
     target: str
     place: str

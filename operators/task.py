@@ -30,9 +30,9 @@ class Task(Generic[T]):
         """Whether the function has returned or raised."""
         return not self._thread.is_alive()
 
-    @property
-    def succeeded(self) -> bool:
-        """Whether the function has returned."""
+    def wait(self) -> bool:
+        """Wait for the function; return whether it returned a value and did not raise."""
+        self._thread.join()
         return bool(self._values)
 
     def result(self) -> T:

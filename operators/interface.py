@@ -1,0 +1,37 @@
+"""What the artist is doing right now, and undo."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import bpy
+
+
+def modal_operators() -> frozenset[str]:
+    """Return the names of the tools that hold the mouse in some window, a dragged move say."""
+    return frozenset(
+        operator.name
+        for window in bpy.context.window_manager.windows
+        for operator in window.modal_operators
+    )
+
+
+def occupied(ignored: frozenset[str]) -> str | None:
+    """Return what Blender is in the middle of, so that its data had better wait; None if nothing.
+
+    Args:
+        ignored: Tools that don't count: those that ran before are there to stay, like one that
+            shows the keys pressed.
+    """
+    if bpy.app.is_job_running("RENDER"):
+        return "the render"
+    tools = modal_operators() - ignored
+    return f"the tool “{min(tools)}”" if tools else None
+
+
+def push_undo(message: str) -> None:
+    """Make one undo step of what was changed since the last one."""
+    windows = bpy.context.window_manager.windows
+    # A timer runs without a window, and the operator looks for one.
+    with bpy.context.temp_override(window=windows[0]) if windows else nullcontext():
+        bpy.ops.ed.undo_push(message=message)
