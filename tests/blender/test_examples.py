@@ -89,7 +89,7 @@ def test_scene_is_what_an_artist_would_send(name):
     assert 10_000 < triangles < 300_000
     pictures = [image for image in bpy.data.images if image.type == "IMAGE"]
     assert pictures
-    assert all(image.packed_file for image in pictures)
+    assert all(image.packed_file and not image.is_dirty for image in pictures)
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -57,7 +57,7 @@ class Shape:
         uv: Sequence[tuple[float, float]],
         tint: Color = WHITE,
     ) -> None:
-        """Add one flat face, counter-clockwise from outside."""
+        """Add one flat face of four points, counter-clockwise from outside."""
         self.sheet(
             [points[:2], [points[3], points[2]]],
             key,
