@@ -12,6 +12,7 @@ from bpy.props import StringProperty
 from bpy.types import AddonPreferences, Context
 
 from .backend.paths import default_data_dir
+from .scene.compat import RELATIVE_PATH
 
 # This file lies in the extension's root, so this is the extension's id ("bl_ext.….depthshot").
 EXTENSION = __package__
@@ -72,6 +73,7 @@ class DepthshotPreferences(AddonPreferences):
         description="Folder that takes are put into. Empty: 'depthshot' beside the .blend file, or"
         " the data folder while the file is unsaved",
         subtype="DIR_PATH",
+        options=RELATIVE_PATH,
     )
     backend_python: StringProperty(
         name="Backend Python",

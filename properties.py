@@ -22,6 +22,7 @@ from bpy.types import PropertyGroup
 
 from .backend.models import cards
 from .backend.models.card import Card, Setting, Value
+from .scene.compat import RELATIVE_PATH
 from .scene.targets import TARGETS
 
 LARGEST_SEED = 2**31 - 1
@@ -104,7 +105,7 @@ class DepthshotSettings(PropertyGroup):
         name="Image",
         description="PNG file that shows what the camera sees at the still's frame",
         subtype="FILE_PATH",
-        options=set(),
+        options=RELATIVE_PATH,
     )
     still_choice: EnumProperty(
         name="At",

@@ -9,6 +9,9 @@ from __future__ import annotations
 import bpy
 
 FILE_OUTPUT = "CompositorNodeOutputFile"
+# Options of a path property that may begin with "//". From 4.5 on Blender wants to be told, before
+# that it does not know the word.
+RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
 
 
 def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
@@ -98,6 +101,7 @@ def write_channel(tree: bpy.types.NodeTree, socket: bpy.types.NodeSocket, folder
         node.format.media_type = "IMAGE"
     node.format.file_format = "OPEN_EXR"
     node.format.color_depth = "32"
+    node.format.exr_codec = "ZIP"
     if hasattr(node, "file_output_items"):
         node.directory = folder
         node.file_output_items.new("FLOAT", "Depth")
