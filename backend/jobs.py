@@ -19,87 +19,16 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import StorageError
 from .events import Event
+from .job_row import COLUMNS, SCHEMA, VERSION, Job, read_row
 
 log = logging.getLogger(__name__)
 
 MAX_CRASHES = 3
 KEEP_DAYS = 30
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    name TEXT NOT NULL,
-    model TEXT NOT NULL,
-    settings TEXT NOT NULL,
-    seed INTEGER NOT NULL,
-    frames INTEGER NOT NULL,
-    frame_start INTEGER NOT NULL,
-    state TEXT NOT NULL DEFAULT 'queued',
-    message TEXT NOT NULL DEFAULT '',
-    attempts INTEGER NOT NULL DEFAULT 0,
-    crashes INTEGER NOT NULL DEFAULT 0,
-    created REAL NOT NULL,
-    started REAL,
-    heartbeat REAL,
-    finished REAL,
-    cancelling INTEGER NOT NULL DEFAULT 0,
-    last_seq INTEGER NOT NULL DEFAULT 0
-) STRICT;
-CREATE INDEX by_state ON jobs(state, number);
-CREATE TABLE events (
-    job INTEGER NOT NULL REFERENCES jobs(number) ON DELETE CASCADE,
-    seq INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    frame INTEGER,
-    body TEXT NOT NULL,
-    PRIMARY KEY (job, seq)
-) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX a_frame_once ON events(job, frame) WHERE frame IS NOT NULL;
-"""
-_COLUMNS = (
-    "id, name, model, settings, seed, frames, frame_start, state, message, attempts, crashes,"
-    " created, started, heartbeat, finished, cancelling,"
-    " (SELECT count(frame) FROM events WHERE job = jobs.number) AS frames_done"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One row of the table.
-
-    Times are seconds since 1970. `attempts` counts how often it began, `crashes` how often that
-    ended with the worker's death, `frames_done` frames that are whole on disk. `cancelling` says
-    that it was asked to stop.
-    """
-
-    id: str
-    name: str
-    model: str
-    settings: dict[str, bool | int | float | str]
-    seed: int
-    frames: int
-    frame_start: int
-    state: str
-    message: str
-    attempts: int
-    crashes: int
-    created: float
-    started: float | None
-    heartbeat: float | None
-    finished: float | None
-    cancelling: bool
-    frames_done: int
-
-    @property
-    def over(self) -> bool:
-        """Whether it will not run again."""
-        return self.state in ("done", "failed", "cancelled")
 
 
 class JobStore:
@@ -308,9 +237,9 @@ class JobStore:
         # FULL: a submitted job survives a power cut too; there are a few writes a second.
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute("PRAGMA foreign_keys = ON")
-        if self._database.execute("PRAGMA user_version").fetchone()[0] < _VERSION:
+        if self._database.execute("PRAGMA user_version").fetchone()[0] < VERSION:
             self._database.executescript(
-                f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
+                f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
             )
 
     @contextmanager
@@ -351,15 +280,8 @@ class JobStore:
         return self._select("WHERE id = ?", job_id)[0]
 
     def _select(self, clause: str, *values: object) -> list[Job]:
-        rows = self._database.execute(f"SELECT {_COLUMNS} FROM jobs {clause}", values).fetchall()
-        return [_job(row) for row in rows]
-
-
-def _job(row: sqlite3.Row) -> Job:
-    values = dict(row)
-    values["settings"] = json.loads(values["settings"])
-    values["cancelling"] = bool(values["cancelling"])
-    return Job(**values)
+        rows = self._database.execute(f"SELECT {COLUMNS} FROM jobs {clause}", values).fetchall()
+        return [read_row(row) for row in rows]
 
 
 def _storage(folder: Path, reason: Exception) -> StorageError:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from ..errors import StorageError
 from ..events import Event
-from ..jobs import MAX_CRASHES, Job, JobStore
+from ..job_row import Job
+from ..jobs import MAX_CRASHES, JobStore
 from .feed import Feed
 from .process import WorkerProcess
 
@@ -27,6 +28,7 @@ CANCEL_SECONDS = 1.5  # a worker that has not stopped by then is killed
 # that slept for the night is one slice. Importing torch from a cold disk holds up the heartbeat.
 _SLICE_SECONDS = 10.0
 _SAVE_SECONDS = 1.0
+_RAISED = 1  # how Python ends at an exception nobody expected: trying again gives the same
 _SILENT_SLICES = 12
 
 
@@ -227,7 +229,9 @@ class Lane:
             if self._running:
                 self._end(Event("failed", message=_not_started(self._why)))
             return
-        if self._running:
+        if self._running and status == _RAISED and self._kill_at is None:
+            self._end(Event("failed", message=_mistake(last_words)))
+        elif self._running:
             self._lost_worker(_killer(status, last_words))
         self._start_worker()
 
@@ -280,6 +284,13 @@ def _not_started(why: str) -> str:
     return (
         f"The backend's worker process does not start ({why}); install the backend again in the"
         " add-on's preferences."
+    )
+
+
+def _mistake(last_words: str) -> str:
+    return (
+        f"Depthshot made a mistake at this shot ({last_words}); please report it with the"
+        " backend's log from the data folder."
     )
 
 

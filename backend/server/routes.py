@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi import Path as PathParameter
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from ..jobs import Job, JobStore
+from ..job_row import Job
+from ..jobs import JobStore
 from ..marks import software
 from ..models import cards, find_card
 from ..take import DEPTHS, FRAMES, MASKS, TAKE_FILE, frame_name
-from ..wire import PROTOCOL
+from ..wire import MAX_FRAME_NUMBER, PROTOCOL
 from .feed import Feed
 from .guard import JSON_TYPE, ZIP_TYPE
 from .lanes import Lanes
@@ -60,6 +62,7 @@ def the_job(job_id: str, service: Serving) -> Job:
 
 
 TheJob = Annotated[Job, Depends(the_job)]
+Frame = Annotated[int, PathParameter(ge=-MAX_FRAME_NUMBER, le=MAX_FRAME_NUMBER)]
 router = APIRouter(prefix="/v1", responses={"4XX": {"model": Refusal}})
 
 
@@ -224,19 +227,19 @@ def get_record(job: TheJob, service: Serving) -> FileResponse:
 
 
 @router.get("/shots/{job_id}/frames/{frame}", response_class=FileResponse)
-def get_frame(job: TheJob, frame: int, service: Serving) -> FileResponse:
+def get_frame(job: TheJob, frame: Frame, service: Serving) -> FileResponse:
     """Return a picture by its Blender frame number, as soon as it is finished."""
     return _file(service, job, Path(FRAMES, frame_name(frame)), "image/png")
 
 
 @router.get("/shots/{job_id}/masks/{frame}", response_class=FileResponse)
-def get_mask(job: TheJob, frame: int, service: Serving) -> FileResponse:
+def get_mask(job: TheJob, frame: Frame, service: Serving) -> FileResponse:
     """Return the mask of generated pixels of a frame."""
     return _file(service, job, Path(MASKS, frame_name(frame)), "image/png")
 
 
 @router.get("/shots/{job_id}/depth/{frame}", response_class=FileResponse)
-def get_depth(job: TheJob, frame: int, service: Serving) -> FileResponse:
+def get_depth(job: TheJob, frame: Frame, service: Serving) -> FileResponse:
     """Return the depth of a frame, where the model makes it."""
     return _file(service, job, Path(DEPTHS, frame_name(frame, ".exr")), "image/x-exr")
 

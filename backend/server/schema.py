@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..jobs import Job
+from ..job_row import Job
 from .lane import LaneStatus
 
 

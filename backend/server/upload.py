@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fastapi import HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from ..bundle import MAX_UNPACKED_BYTES, unpack
 from ..errors import StorageError
@@ -23,7 +24,7 @@ async def receive_shot(request: Request, folder: Path) -> Shot:
     """Write the body into `folder`, unpack it to `folder/shot` and remove the archive.
 
     Raises:
-        HTTPException: 413, the body is too large.
+        HTTPException: the body is too large (413), or its sender went away.
         ShotError: it is no usable shot.
         StorageError: it cannot be written.
     """
@@ -51,6 +52,8 @@ async def _write_body(request: Request, archive: Path) -> None:
                     await run_in_threadpool(_write_all, stream, bytes(pending))
                     pending.clear()
             await run_in_threadpool(_write_all, stream, bytes(pending))
+    except ClientDisconnect as reason:
+        raise HTTPException(400, "The sender went away before the whole shot was here.") from reason
     except OSError as reason:
         full = reason.errno in _FULL
         raise StorageError(
