@@ -4,9 +4,9 @@ A pixel of a frame is one of four:
 
     SEEN      a still shows this pixel's surface point (`visibility`)
     UNSEEN    no still does: hidden behind something, or outside every still's picture
-    EDGE      one pixel on each side of the border between seen and unseen, and what the test
-              cannot decide. A silhouette's pixel mixes two surfaces, so it belongs to neither
-              region; it counts in "all".
+    EDGE      one pixel on each side of the border between seen and unseen, specks of either in
+              which no 2x2 pixels fit, and what the test cannot decide. A silhouette's pixel mixes
+              two surfaces, so it belongs to neither region; it counts in "all".
     MOVING    the surface moves by itself, here or at its place in a still: the flow guide differs
               from the flow that the camera alone causes by more than half a pixel and 2 %. Left
               out of everything. Without a flow guide nothing is known to move.
@@ -30,7 +30,7 @@ EDGE_PIXEL, SEEN_PIXEL, UNSEEN_PIXEL, MOVING_PIXEL = 0, 1, 2, 3
 MOVING_PIXELS = 0.5
 MOVING_SHARE = 0.02
 
-_AROUND = np.ones((3, 3), dtype=bool)
+_SPECK = np.ones((2, 2), dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,9 @@ def label(
         if still.moving is not None:
             restless |= shown & (sample(still.moving.astype(np.float32), landing) > 0)
     labels = np.full(depth.shape, EDGE_PIXEL, dtype=np.uint8)
-    labels[seen & ~ndimage.binary_dilation(unseen, _AROUND)] = SEEN_PIXEL
-    labels[unseen & ~ndimage.binary_dilation(seen, _AROUND)] = UNSEEN_PIXEL
+    seen, unseen = ndimage.binary_opening(seen, _SPECK), ndimage.binary_opening(unseen, _SPECK)
+    labels[seen & ~ndimage.binary_dilation(unseen)] = SEEN_PIXEL
+    labels[unseen & ~ndimage.binary_dilation(seen)] = UNSEEN_PIXEL
     labels[restless] = MOVING_PIXEL
     return labels
 

@@ -11,10 +11,10 @@ itself; the slope is the smaller of the two one-sided differences, 0 where their
 it never reaches across the edge of a surface. A difference counts above 0.5 % of w plus a quarter
 of the slope. The four votes are weighted as in bilinear sampling:
 
-    VISIBLE    at least 3/4 lie on the same surface
-    HIDDEN     at least 3/4 lie in front of the point, or it lands outside the picture or behind
+    VISIBLE    more than half lie on the point's own surface
+    HIDDEN     at least half lie in front of the point, or it lands outside the picture or behind
                the camera
-    UNSURE     anything else: edges of things, the half pixel around the picture's border, and
+    UNSURE     anything else: edges of thin things, the half pixel around the picture's border, and
                points in front of everything the other view shows (something moved there)
 """
 
@@ -32,7 +32,6 @@ UNSURE, VISIBLE, HIDDEN = 0, 1, 2
 
 TOLERANCE = 0.005  # share of the inverse depth
 SLOPE_TOLERANCE = 0.25  # share of the change of inverse depth from pixel to pixel
-MAJORITY = 0.75
 ROUNDING = 1e-3  # pixels; a camera that does not move lands on the border exactly
 
 
@@ -114,8 +113,8 @@ def visibility(landing: Landing, surface: Surface) -> np.ndarray:
             same += weight * (abs(difference) <= allowed)
             front += weight * (difference > allowed)
     flat = result.reshape(-1)
-    flat[chosen[same >= MAJORITY]] = VISIBLE
-    flat[chosen[front >= MAJORITY]] = HIDDEN
+    flat[chosen[same > 0.5]] = VISIBLE
+    flat[chosen[front >= 0.5]] = HIDDEN
     return result
 
 
