@@ -14,8 +14,7 @@ _LEAST_LETTERS = 20
 
 def paragraph(layout: UILayout, context: Context, text: str, *, icon: str = "NONE") -> None:
     """Draw a sentence over as many lines as the region's width asks for, the icon on the first."""
-    scale = context.preferences.system.ui_scale
-    width = context.region.width / scale if context.region else 0
+    width = context.region.width / context.preferences.system.ui_scale
     letters = max(_LEAST_LETTERS, int((width - _MARGIN_PIXELS) / _LETTER_PIXELS))
     column = layout.column(align=True)
     for number, line in enumerate(textwrap.wrap(text, letters)):

@@ -1,0 +1,162 @@
+"""Panels drawn into a layout that writes down what it is asked for; Blender checks the names."""
+
+from types import SimpleNamespace
+
+import bpy
+import pytest
+from bl_ext.devrepo.depthshot.backend.models import cards
+from bl_ext.devrepo.depthshot.panels import CLASSES, sidebar
+from bl_ext.devrepo.depthshot.panels.text import paragraph
+from bl_ext.devrepo.depthshot.preferences import DepthshotPreferences
+
+ICONS = set(bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys())
+
+
+class Layout:
+    """Records properties, operators and texts, and refuses what Blender would."""
+
+    def __init__(self, drawn=None):
+        self.drawn = [] if drawn is None else drawn
+
+    def _part(self, **options):
+        return Layout(self.drawn)
+
+    column = row = box = _part
+
+    def separator(self, **options):
+        pass
+
+    def prop(self, data, name, **options):
+        assert name in data.bl_rna.properties, name
+        self.drawn.append(("prop", name))
+
+    def operator(self, name, *, text="", icon="NONE"):
+        assert icon in ICONS, icon
+        module, function = name.split(".")
+        getattr(getattr(bpy.ops, module), function).get_rna_type()
+        self.drawn.append(("operator", name))
+
+    def label(self, *, text="", icon="NONE"):
+        assert icon in ICONS, icon
+        self.drawn.append(("label", text, icon))
+
+    def progress(self, *, factor, text):
+        assert 0 <= factor <= 1
+        self.drawn.append(("progress", round(factor, 3), text))
+
+
+def in_a_sidebar(*, width=330):
+    """Returns the context as a panel finds it in a window; without one there is no region."""
+    return SimpleNamespace(
+        scene=bpy.context.scene,
+        window_manager=bpy.context.window_manager,
+        region=SimpleNamespace(width=width),
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),
+    )
+
+
+def draw(panel):
+    """Returns what a panel draws, as (kind, ...) in order."""
+    layout = Layout()
+    drawing = SimpleNamespace(layout=layout)
+    drawing.column = lambda: panel.column(drawing)
+    panel.draw(drawing, in_a_sidebar())
+    return layout.drawn
+
+
+def names(drawn, kind):
+    return [found[1] for found in drawn if found[0] == kind]
+
+
+@pytest.fixture
+def status(empty_scene):
+    status = bpy.context.window_manager.depthshot
+    yield status
+    for prop in status.bl_rna.properties:
+        if not prop.is_readonly:
+            status.property_unset(prop.identifier)
+
+
+def test_every_panel_is_in_the_tab_and_draws(status):
+    for panel in CLASSES:
+        assert (panel.bl_space_type, panel.bl_region_type) == ("VIEW_3D", "UI")
+        assert panel.bl_category == "Depthshot"
+        assert panel.is_registered
+        assert draw(panel)
+
+
+def test_only_what_matters_for_the_choices_made_is_drawn(empty_scene):
+    settings = empty_scene.depthshot
+    drawn = names(draw(sidebar.DEPTHSHOT_PT_shot), "prop")
+    assert drawn == ["still_source", "supersample", "still_choice", "range_source"]
+    settings.still_source = "IMAGE"
+    settings.still_choice = "CHOSEN"
+    settings.range_source = "OWN"
+    drawn = names(draw(sidebar.DEPTHSHOT_PT_shot), "prop")
+    assert drawn == [
+        *("still_source", "still_image", "still_choice", "still_frame"),
+        *("range_source", "frame_start", "frame_end"),
+    ]
+
+
+@pytest.mark.parametrize("card", cards(), ids=lambda card: card.id)
+def test_a_models_settings_are_drawn_from_its_card(empty_scene, card):
+    empty_scene.depthshot.model = card.id
+    drawn = names(draw(sidebar.DEPTHSHOT_PT_model), "prop")
+    own = [setting.name for setting in card.settings]
+    assert drawn == ["model", *own, "prompt", "negative_prompt", "seed"]
+
+
+def test_generate_gives_way_to_progress_and_cancel(status):
+    drawn = draw(sidebar.DEPTHSHOT_PT_take)
+    assert names(drawn, "operator") == ["depthshot.generate", "depthshot.fetch"]
+    assert not names(drawn, "progress")
+    status.running = True
+    status.phase = "Capturing: rendering guides 3/48"
+    status.progress = 0.25
+    status.time_left = "about 40 s"
+    drawn = draw(sidebar.DEPTHSHOT_PT_take)
+    assert names(drawn, "operator") == ["depthshot.cancel"]
+    assert ("progress", 0.25, "Capturing: rendering guides 3/48") in drawn
+    assert ("label", "about 40 s left", "NONE") in drawn
+
+
+def test_the_end_and_the_warnings_are_shown(status):
+    status.message = "The backend ended."
+    status.failed = True
+    status.warnings = "One thing.\nAnother."
+    drawn = draw(sidebar.DEPTHSHOT_PT_take)
+    assert ("label", "The backend ended.", "ERROR") in drawn
+    assert ("label", "One thing.", "DOT") in drawn
+    assert ("label", "Another.", "DOT") in drawn
+    status.failed = False
+    assert ("label", "The backend ended.", "INFO") in draw(sidebar.DEPTHSHOT_PT_take)
+
+
+def test_the_last_take_says_how_much_of_it_is_generated(status):
+    assert not sidebar.DEPTHSHOT_PT_last_take.poll(bpy.context)
+    status.take = "/somewhere"
+    status.generated = 0.123
+    assert sidebar.DEPTHSHOT_PT_last_take.poll(bpy.context)
+    drawn = draw(sidebar.DEPTHSHOT_PT_last_take)
+    assert ("label", "12% of the pixels are generated", "NONE") in drawn
+    assert names(drawn, "operator") == ["depthshot.show_take", "depthshot.open_folder"]
+
+
+def test_sentences_wrap_to_the_width_of_the_sidebar():
+    layout = Layout()
+    text = "The take lies in the scene “Shot edit”: rendering “Shot” stays as it is, always."
+    paragraph(layout, in_a_sidebar(width=330), text, icon="ERROR")
+    assert len(layout.drawn) > 1
+    assert " ".join(names(layout.drawn, "label")) == text
+    assert [icon for _, _, icon in layout.drawn] == ["ERROR"] + ["BLANK1"] * (len(layout.drawn) - 1)
+
+
+def test_preferences_show_what_an_empty_field_stands_for(empty_scene):
+    layout = Layout()
+    stored = bpy.context.preferences.addons["bl_ext.devrepo.depthshot"].preferences
+    properties = dict.fromkeys(("takes_folder", "backend_python", "data_folder"), "")
+    drawing = SimpleNamespace(layout=layout, bl_rna=stored.bl_rna, **properties)
+    DepthshotPreferences.draw(drawing, bpy.context)
+    assert names(layout.drawn, "prop") == list(properties)
+    assert len(names(layout.drawn, "label")) == 3
