@@ -35,7 +35,7 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class StructType:
-    """A struct of the file: its name, its size in bytes and every pointer in it, nested ones too."""
+    """A struct of the file: its name, its size in bytes and every pointer in it, nested or not."""
 
     name: str
     size: int

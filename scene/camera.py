@@ -145,5 +145,3 @@ def _rigid(facts: CameraFacts, *, unit_scale: float) -> tuple[tuple[float, ...],
     moved = matrix[:3, 3] * unit_scale
     rows = np.column_stack([rotation, moved]).tolist()
     return (*(tuple(row) for row in rows), (0.0, 0.0, 0.0, 1.0))
-
-

@@ -82,6 +82,7 @@ class Capture:
         self._name = f"once-{uuid.uuid4().hex}"
         self._child: ChildProcess | None = None
         self._cameras: tuple[Camera, ...] = ()
+        self._camera_names: list[str] = []
         self._folder: Path | None = None
         self._progress = _progress("starting", 0, 1)
 
@@ -118,6 +119,11 @@ class Capture:
             capture.cancel()
             raise
         return capture
+
+    @property
+    def child_pid(self) -> int | None:
+        """The process id of the second Blender, None when it is not running."""
+        return None if self._child is None else self._child.pid
 
     @property
     def folder(self) -> Path:
@@ -205,6 +211,7 @@ class Capture:
             case "cameras":
                 facts = [CameraFacts.from_json(value) for value in event["cameras"]]
                 self._cameras = tuple(wire_camera(fact, self._picture) for fact in facts)
+                self._camera_names = [fact.name for fact in facts]
             case "hash":
                 self._look_for(event["value"])
             case "image":
@@ -264,13 +271,17 @@ class Capture:
             stills=(Still(image=_STILL, index=settings.still_frame - settings.frame_start),),
             cameras=self._cameras,
             guides={
-                guide.name: tuple(
-                    f"{self._folder_of(guide)}/{frame:04d}.exr" for frame in settings.frames
-                )
+                guide.name: tuple(self._path(guide, index) for index in range(len(settings.frames)))
                 for guide in self._guides()
             },
             **self._words(),
         )
+
+    def _path(self, guide: Guide, index: int) -> str | None:
+        names = self._camera_names[max(index - 1, 0) : index + 2]
+        if guide.joins_frames and len(set(names)) > 1:
+            return None
+        return f"{self._folder_of(guide)}/{self.settings.frames[index]:04d}.exr"
 
     def _words(self) -> dict[str, object]:
         """Return what of the shot nothing has to be rendered for."""

@@ -67,6 +67,9 @@ class Job:
         return range(self.frame_start, self.frame_end + 1)
 
 
+_leaving = threading.Lock()
+
+
 def follow_parent(work: Path) -> None:
     """End this process when the parent closes our stdin, which its death does as well."""
 
@@ -74,7 +77,10 @@ def follow_parent(work: Path) -> None:
         # os.read, because a thread blocked in sys.stdin's own buffer aborts a normal exit.
         while os.read(0, 1):
             pass
-        shutil.rmtree(work, ignore_errors=True)
+        # Held for good, so that a render which fails as its folder goes cannot end us first.
+        _leaving.acquire()
+        for _ in range(5):  # Blender may be writing a file just now
+            shutil.rmtree(work, ignore_errors=True)
         os._exit(ORPHANED)
 
     threading.Thread(target=wait, daemon=True).start()
@@ -84,6 +90,8 @@ def open_copy(job: Job) -> bpy.types.Scene:
     """Open the copy with the session's own permission for scripts and return the scene."""
     bpy.ops.wm.open_mainfile(filepath=job.copy, load_ui=False, use_scripts=job.use_scripts)
     scene = bpy.data.scenes[job.scene]
+    # Blender renders the scene it is told to, but at the frame of the window's own scene.
+    bpy.context.window_manager.windows[0].scene = scene
     if not hasattr(scene, "cycles"):
         import addon_utils
 
@@ -181,11 +189,7 @@ def take_image(job: Job) -> None:
 
 def render_guides(scene: bpy.types.Scene, job: Job) -> None:
     """Render the guides of every frame, and tell with which camera each was really rendered."""
-    if not guides.use_guide_layer(scene, job.passes):
-        raise RefusedError(
-            f"Scene '{scene.name}' has no view layer that is used for rendering; turn on"
-            " View Layer properties > Use for Rendering."
-        )
+    guides.use_guide_layer(scene, job.passes)
     guides.use_guide_settings(scene)
     guides.clear_volumes()
     metres = job.work / "metres"
@@ -194,13 +198,15 @@ def render_guides(scene: bpy.types.Scene, job: Job) -> None:
         scale = scene.unit_settings.scale_length
         guides.write_metres(scene, unit_scale=scale, folder=metres)
     rendered: dict[int, dict[str, object]] = {}
+    frames = job.frames()
+    frame = frames.start
 
     def note_camera(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
-        if depsgraph.mode == "RENDER":
-            rendered[scene.frame_current] = camera_facts(scene, depsgraph)
+        # Cycles also visits the frames before and after, for the Vector pass.
+        if depsgraph.mode == "RENDER" and scene.frame_current == frame:
+            rendered.setdefault(frame, camera_facts(scene, depsgraph))
 
     bpy.app.handlers.frame_change_post.append(note_camera)
-    frames = job.frames()
     for index, frame in enumerate(frames):
         scene.frame_set(frame)
         render_picture(scene, f"{job.rendered}{frame:04d}")
@@ -232,9 +238,7 @@ def check_cameras(scene: bpy.types.Scene, job: Job) -> None:
 def tell_hash(scene: bpy.types.Scene, job: Job) -> None:
     """Tell what the capture depends on, so that one that is there already can be used."""
     try:
-        value = depends.scene_hash(
-            scene, frame=job.frame_start, scratch=job.work / "neutral.blend"
-        )
+        value = depends.scene_hash(scene, frame=job.frame_start, scratch=job.work / "neutral.blend")
         if job.still_image:
             value += depends.file_hash(Path(job.still_image))
     except depends.UnknowableError as reason:
@@ -299,6 +303,7 @@ def main() -> None:
             traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()
+        _leaving.acquire()
         os._exit(code)
 
 

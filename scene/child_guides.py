@@ -23,17 +23,12 @@ NO_HIT = 1e9
 STILL_NO_HIT = 1e12
 
 
-def use_guide_layer(scene: bpy.types.Scene, passes: list[str]) -> bool:
+def use_guide_layer(scene: bpy.types.Scene, passes: list[str]) -> None:
     """Render one view layer that shows what any of the artist's layers shows, and `passes` of it.
 
     Depth is thereby the nearest surface over all layers that the still is made of.
-
-    Returns:
-        False when no view layer is used for rendering.
     """
     layers = [layer for layer in scene.view_layers if layer.use]
-    if not layers:
-        return False
     union = scene.view_layers.new(VIEW_LAYER)
     for layer in layers:
         layer.use = False
@@ -46,7 +41,6 @@ def use_guide_layer(scene: bpy.types.Scene, passes: list[str]) -> bool:
         if name.startswith("use_pass_"):
             setattr(union, name, name in passes)
     union.pass_alpha_threshold = ALPHA_THRESHOLD
-    return True
 
 
 def use_guide_settings(scene: bpy.types.Scene) -> None:

@@ -29,8 +29,8 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
     """Refuse what can be seen to be wrong without rendering.
 
     Raises:
-        CaptureError: no camera, no frames, frame step, time remapping, a still outside the range,
-            or a picture beyond the limits; the message names it.
+        CaptureError: no camera, no view layer, no frames, frame step, time remapping, blocked
+            drivers, a still outside the range, or a picture beyond the limits.
     """
     frames, render = settings.frames, scene.render
     if not frames:
@@ -40,8 +40,7 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
         )
     if len(frames) > MAX_FRAMES:
         raise CaptureError(
-            f"The range has {len(frames)} frames, but a shot has at most {MAX_FRAMES};"
-            " split it."
+            f"The range has {len(frames)} frames, but a shot has at most {MAX_FRAMES}; split it."
         )
     if settings.still_frame not in frames:
         raise CaptureError(
@@ -69,6 +68,11 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
     if scene.camera is None and not markers:
         raise CaptureError(
             f"Scene '{scene.name}' has no active camera; choose one in Scene properties > Camera."
+        )
+    if not any(layer.use for layer in scene.view_layers):
+        raise CaptureError(
+            f"Scene '{scene.name}' has no view layer that is rendered; turn on View Layer"
+            " properties > Use for Rendering."
         )
     width, height = picture_size(render)
     side = settings.supersample if settings.still_source == "RENDER" else 1

@@ -6,4 +6,4 @@ y down: previous = (X, -Y), next = (-Z, W).
 
 from .guide import Guide
 
-FLOW = Guide(name="flow", passes=("use_pass_vector",))
+FLOW = Guide(name="flow", passes=("use_pass_vector",), joins_frames=True)

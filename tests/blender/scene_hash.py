@@ -1,0 +1,111 @@
+"""Everything an artist could notice a change in, as plain values and as one hash.
+
+Walks all properties that Blender exposes of all data-blocks but windows and workspaces, plus what
+belongs to the session: dirty flags, preferences, handlers, the active scene.
+"""
+
+import hashlib
+import json
+import warnings
+
+import bpy
+
+_UI = {"window_managers", "screens", "workspaces"}
+# Time stamps and counters of Blender's own that change by themselves.
+_VOLATILE = {"rna_type", "session_uid", "original", "bl_rna", "depsgraph", "preview"}
+_DEEPEST = 12
+
+
+def session_state() -> dict[str, object]:
+    """Return all of it; two dicts can be compared to see what changed."""
+    filepaths = bpy.context.preferences.filepaths
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # reads old names as well
+        blocks = {
+            collection.identifier: {
+                _name(block): _describe(block, depth=0)
+                for block in getattr(bpy.data, collection.identifier)
+            }
+            for collection in bpy.data.bl_rna.properties
+            if collection.type == "COLLECTION" and collection.identifier not in _UI
+        }
+    return {
+        "data": blocks,
+        "dirty": bpy.data.is_dirty,
+        "saved": bpy.data.is_saved,
+        "filepath": bpy.data.filepath,
+        "autopack": bpy.data.use_autopack,
+        "preferences dirty": bpy.context.preferences.is_dirty,
+        "preview": filepaths.file_preview_type,
+        "scene": bpy.context.scene.name,
+        "view layer": bpy.context.view_layer.name,
+        "mode": bpy.context.mode,
+        "selection": {
+            f"{scene.name} {layer.name}": [
+                thing.name for thing in layer.objects if thing.select_get(view_layer=layer)
+            ]
+            for scene in bpy.data.scenes
+            for layer in scene.view_layers
+        },
+        "handlers": {
+            name: [repr(handler) for handler in getattr(bpy.app.handlers, name)]
+            for name in dir(bpy.app.handlers)
+            if isinstance(getattr(bpy.app.handlers, name), list)
+        },
+    }
+
+
+def scene_hash() -> str:
+    """Return the SHA-256 of `session_state()`."""
+    return hashlib.sha256(json.dumps(session_state(), sort_keys=True).encode()).hexdigest()
+
+
+def _name(block: bpy.types.ID) -> str:
+    library = block.library.filepath if block.library else ""
+    return f"{block.bl_rna.identifier} {block.name} {library}"
+
+
+def _describe(value: object, *, depth: int) -> object:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, set | frozenset):
+        return sorted(map(str, value))
+    if isinstance(value, bpy.types.ID) and depth > 0 and not value.is_embedded_data:
+        return _name(value)
+    if isinstance(value, bpy.types.bpy_struct):
+        return _describe_struct(value, depth=depth)
+    if hasattr(value, "__iter__"):
+        return [_describe(item, depth=depth + 1) for item in value]
+    return repr(value)
+
+
+def _describe_struct(value: bpy.types.bpy_struct, *, depth: int) -> object:
+    if depth > _DEEPEST:
+        return value.bl_rna.identifier
+    described = {
+        prop.identifier: _describe(getattr(value, prop.identifier, None), depth=depth + 1)
+        for prop in value.bl_rna.properties
+        if prop.identifier not in _VOLATILE
+    }
+    if isinstance(value, bpy.types.ID):
+        described["ID properties"] = {
+            key: str(entry.to_dict() if hasattr(entry, "to_dict") else entry)
+            for key, entry in value.items()
+        }
+    return described
+
+
+def differences(before: object, after: object, place: str = "") -> list[str]:
+    """Return the places at which two states differ, for the message of a failing test."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = sorted(before.keys() | after.keys())
+        pairs = [(before.get(name), after.get(name), f"{place}/{name}") for name in names]
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = [(*pair, f"{place}[{n}]") for n, pair in enumerate(zip(before, after, strict=True))]
+    else:
+        return [] if before == after else [f"{place}: {before!r} -> {after!r}"]
+    return [line for pair in pairs for line in differences(*pair)]

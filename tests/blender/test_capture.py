@@ -1,0 +1,342 @@
+"""Capture as a whole: what comes out, what is refused, and that the session stays as it was."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import bpy
+import pytest
+from bl_ext.devrepo.depthshot.backend.errors import CaptureError
+from bl_ext.devrepo.depthshot.backend.wire import read_shot
+
+from tests.blender import scene_hash, shots
+
+
+@pytest.fixture
+def scene(empty_scene):
+    """A plane, a camera that moves over it, and one of everything that a capture must not touch."""
+    scene = shots.small(empty_scene)
+    shots.add_plane(scene)
+    shots.move(shots.add_camera(scene), "location", {1: (0, 0, 8), 5: (2, 0, 8)})
+    scene["note"] = {"by": "artist", "values": [1, 2, 3]}
+    scene.render.use_border = scene.render.use_stamp = True
+    scene.render.film_transparent = False
+    scene.frame_set(3)
+    return scene
+
+
+def partial(cache):
+    """What unfinished captures have left in the cache."""
+    return sorted(path.name for path in cache.iterdir() if path.suffix == ".partial")
+
+
+def alive(pid):
+    """Whether a process runs; a zombie does not."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_until(condition, limit=20.0):
+    end = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+def run_until(running, phase):
+    """Steps a capture until it is in a phase."""
+    wait_until(lambda: running.step().phase == phase, limit=60)
+
+
+def make_slow(scene):
+    """A scene whose guides take minutes: very many frames."""
+    return {"end": scene.frame_start + 2000}
+
+
+def test_a_capture_is_a_shot(scene, tmp_path):
+    running = shots.start(
+        scene, tmp_path, end=4, still=2, name="Hall", prompt="rain", negative_prompt="fog", seed=7
+    )
+    told = shots.finish(running)
+    shot = read_shot(running.folder)
+    assert (shot.name, shot.prompt, shot.negative_prompt, shot.seed) == ("Hall", "rain", "fog", 7)
+    assert (shot.size, shot.fps, shot.frame_start, shot.frames) == ((64, 36), 24.0, 1, 4)
+    assert [still.index for still in shot.stills] == [1]
+    assert list(shot.guides) == ["depth", "flow"]
+    assert shot.guides["depth"] == tuple(f"guides/{frame:04d}.exr" for frame in range(1, 5))
+    xs = [camera.transform_matrix[0][3] for camera in shot.cameras]
+    assert xs == pytest.approx([0, 0.5, 1, 1.5], abs=1e-6)
+    png = (running.folder / "still.png").read_bytes()
+    assert png[16:26] == (64).to_bytes(4, "big") + (36).to_bytes(4, "big") + b"\x10\x02"
+    phases = list(dict.fromkeys(progress.phase for progress in told))
+    assert [phase for phase in phases if phase != "cameras"] in (
+        ["starting", "still", "guides", "finished"],
+        ["starting", "guides", "finished"],
+    )
+    guides = [(p.done, p.total) for p in told if p.phase == "guides"]
+    assert guides == sorted(guides) and guides[-1] == (4, 4)
+    assert running.warnings == []
+    assert partial(tmp_path) == []
+
+
+def test_frame_numbers_and_rate_are_the_scenes(scene, tmp_path):
+    scene.render.fps, scene.render.fps_base = 30, 1.001
+    shot = read_shot(shots.capture(scene, tmp_path, start=-2, end=1, still=0).folder)
+    assert (shot.frame_start, shot.fps, shot.stills[0].index) == (-2, pytest.approx(29.97003), 2)
+    assert shot.guides["depth"][0] == "guides/-002.exr"
+
+
+@pytest.mark.parametrize("state", ["unsaved", "clean", "dirty", "edit mode", "second scene"])
+@pytest.mark.parametrize("end", ["finished", "cancelled", "refused"])
+def test_the_session_stays_as_it_was(scene, tmp_path, state, end):
+    bpy.data.use_autopack = True
+    image = bpy.data.images.new("Loose", 4, 4)
+    image.filepath_raw, image.file_format = str(tmp_path / "loose.png"), "PNG"
+    image.save()
+    if end == "refused":
+        scene.camera.data.type = "ORTHO"
+    if state == "edit mode":
+        bpy.context.view_layer.objects.active = bpy.data.objects["Plane"]
+        bpy.ops.object.mode_set(mode="EDIT")
+        # Any save does this: until then the mesh is as it was when Edit Mode was entered.
+        bpy.context.object.update_from_editmode()
+    if state == "second scene":
+        bpy.context.window.scene = bpy.data.scenes.new("Other")
+    if state in ("clean", "dirty"):
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "artist.blend"))
+        image.filepath = "//loose.png"
+        bpy.ops.wm.save_mainfile()
+    if state == "dirty":
+        bpy.ops.ed.undo_push(message="something")
+        bpy.ops.object.empty_add()
+    before, state_before = scene_hash.scene_hash(), scene_hash.session_state()
+    saved = (tmp_path / "artist.blend").exists() and (tmp_path / "artist.blend").stat().st_mtime_ns
+
+    running = shots.start(scene, tmp_path / "cache", end=3)
+    assert scene_hash.differences(state_before, scene_hash.session_state()) == []
+    if end == "finished":
+        shots.finish(running)
+    elif end == "cancelled":
+        run_until(running, "still")
+        running.cancel()
+    else:
+        with pytest.raises(CaptureError, match="orthographic at frame 1"):
+            shots.finish(running)
+
+    assert scene_hash.differences(state_before, scene_hash.session_state()) == []
+    assert scene_hash.scene_hash() == before
+    if saved:
+        assert (tmp_path / "artist.blend").stat().st_mtime_ns == saved
+    assert partial(tmp_path / "cache") == []
+
+
+def test_the_hash_sees_what_it_is_for(scene):
+    seen = [scene_hash.scene_hash()]
+
+    def changed():
+        seen.append(scene_hash.scene_hash())
+        assert seen[-1] not in seen[:-1]
+
+    scene["note"]["by"] = "somebody"
+    changed()
+    scene.render.use_border = False
+    changed()
+    scene.view_layers.new("More")
+    changed()
+    scene.frame_set(4)
+    changed()
+    bpy.data.objects["Plane"].select_set(True)
+    changed()
+    bpy.data.meshes["Plane"].vertices[0].co.x += 1
+    changed()
+    bpy.context.preferences.filepaths.file_preview_type = "NONE"
+    changed()
+
+
+def test_undo_still_works(scene, tmp_path):
+    bpy.ops.ed.undo_push(message="before")
+    plane = bpy.data.objects["Plane"]
+    plane.location.x = 3
+    bpy.ops.ed.undo_push(message="moved")
+    shots.capture(scene, tmp_path)
+    bpy.ops.ed.undo()
+    assert bpy.data.objects["Plane"].location.x == 0
+    bpy.ops.ed.redo()
+    assert bpy.data.objects["Plane"].location.x == 3
+
+
+def test_edits_that_were_not_left_yet_are_captured(scene, tmp_path):
+    plane = bpy.data.objects["Plane"]
+    bpy.context.view_layer.objects.active = plane
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.transform.translate(value=(0, 0, 3))
+    depth = shots.shown(shots.capture(scene, tmp_path)).depth()
+    assert abs(depth - 5).max() < 1e-5
+    assert plane.mode == "EDIT"
+
+
+def test_cancel_ends_the_second_blender_at_once(scene, tmp_path):
+    running = shots.start(scene, tmp_path, **make_slow(scene))
+    pid = running.child_pid
+    run_until(running, "guides")
+    assert alive(pid)
+    began = time.monotonic()
+    running.cancel()
+    assert time.monotonic() - began < 1
+    assert not alive(pid)
+    assert partial(tmp_path) == []
+    with pytest.raises(CaptureError, match="not finished"):
+        _ = running.folder
+
+
+def test_the_second_blender_ends_when_the_first_is_killed(tmp_path):
+    """Another Blender starts a capture and is killed with signal 9 in the middle of it."""
+    root = Path(__file__).parents[2]
+    script = tmp_path / "artist.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys, time
+            from pathlib import Path
+            import bpy
+            sys.path.insert(0, sys.argv[2])
+            from tests.blender import shots
+            scene = shots.small(bpy.context.scene)
+            shots.add_plane(scene)
+            shots.add_camera(scene)
+            running = shots.start(scene, Path(sys.argv[1]), end=2000)
+            while running.step().phase != "guides":
+                time.sleep(0.01)
+            print("CHILD", running.child_pid, flush=True)
+            time.sleep(600)
+            """
+        )
+    )
+    command = [sys.executable, str(root / "tools" / "with_extension.py"), str(script)]
+    artist = subprocess.Popen(
+        [*command, str(tmp_path / "cache"), str(root)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        pid = next(int(line.split()[1]) for line in artist.stdout if line.startswith("CHILD"))
+        assert alive(pid)
+    finally:
+        artist.send_signal(signal.SIGKILL)
+        artist.wait()
+        artist.stdout.close()
+    wait_until(lambda: not alive(pid), limit=10)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_failing_second_blender_gives_one_sentence_and_a_log(scene, tmp_path):
+    running = shots.start(scene, tmp_path, **make_slow(scene))
+    (work,) = tmp_path.glob("*.partial")
+    run_until(running, "guides")
+    (work / "shot" / "guides").rename(work / "elsewhere")
+    (work / "shot" / "guides").write_text("a file where the folder was")
+    with pytest.raises(CaptureError) as failed:
+        shots.finish(running)
+    log = tmp_path / "failed-capture.log"
+    assert str(failed.value).startswith("The second Blender failed while rendering guides")
+    assert str(failed.value).endswith(f"its log is '{log}'.")
+    assert "Traceback" in log.read_text()
+    assert partial(tmp_path) == []
+
+
+def test_a_second_blender_that_is_killed_gives_one_sentence(scene, tmp_path):
+    running = shots.start(scene, tmp_path, **make_slow(scene))
+    run_until(running, "guides")
+    os.kill(running.child_pid, signal.SIGKILL)
+    with pytest.raises(CaptureError, match="The second Blender failed while rendering guides"):
+        shots.finish(running)
+    assert partial(tmp_path) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(scene, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CaptureError, match=r"cannot be written .* choose another one"):
+        shots.start(scene, tmp_path / "file" / "cache")
+
+
+REFUSALS = {
+    "no active camera": lambda scene: setattr(scene, "camera", None),
+    "frame step of 2": lambda scene: setattr(scene, "frame_step", 2),
+    "time remapping .100 to 50.": lambda scene: setattr(scene.render, "frame_map_new", 50),
+    "more than|are the most": lambda scene: setattr(scene.render, "resolution_x", 9000),
+    "would be 0 x": lambda scene: (
+        setattr(scene.render, "resolution_x", 4),
+        setattr(scene.render, "resolution_percentage", 20),
+    ),
+}
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_what_can_be_seen_to_be_wrong_is_refused_at_once(scene, tmp_path, words):
+    REFUSALS[words](scene)
+    with pytest.raises(CaptureError, match=words):
+        shots.start(scene, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"end": 0}, "The range 1 to 0 has no frames"),
+        ({"end": 5000}, "5000 frames, but a shot has at most 4096"),
+        ({"end": 4, "still": 5}, "still's frame 5 is outside the range 1 to 4"),
+        ({"still_source": "IMAGE"}, "image for the still 'None' is not there"),
+    ],
+)
+def test_impossible_settings_are_refused_at_once(scene, tmp_path, changes, words):
+    with pytest.raises(CaptureError, match=words):
+        shots.start(scene, tmp_path / "cache", **changes)
+
+
+def test_a_scene_that_is_gone_is_named(scene, tmp_path):
+    asked = shots.settings(scene)
+    scene.name = "Renamed"
+    with pytest.raises(CaptureError, match="no scene 'Scene' any more"):
+        shots.Capture.start(bpy.context, asked, cache=tmp_path)
+
+
+def test_a_camera_that_is_refused_later_is_named_with_its_frame(scene, tmp_path):
+    other = shots.add_camera(scene, name="Plan")
+    other.data.type = "ORTHO"
+    for frame, name in ((1, "Camera"), (3, "Plan")):
+        scene.timeline_markers.new(name, frame=frame).camera = bpy.data.objects[name]
+    with pytest.raises(CaptureError, match="'Plan' is orthographic at frame 3"):
+        shots.capture(scene, tmp_path, end=5)
+
+
+def test_a_sheared_camera_is_refused_by_name(scene, tmp_path):
+    parent = shots.add(scene, "Squashed", None)
+    parent.scale = (1, 3, 1)
+    camera = shots.add_camera(scene, rotation=(30, 20, 40), name="Askew")
+    camera.parent = parent
+    with pytest.raises(CaptureError, match="'Askew' at frame 1 is sheared"):
+        shots.capture(scene, tmp_path)
+
+
+def test_no_layer_to_render_is_refused_by_name(scene, tmp_path):
+    scene.view_layers[0].use = False
+    with pytest.raises(CaptureError, match="'Scene' has no view layer"):
+        shots.capture(scene, tmp_path)
+
+
+def test_a_camera_that_never_moves_is_warned_of(scene, tmp_path):
+    scene.camera = shots.add_camera(scene, name="Tripod")
+    (warning,) = shots.capture(scene, tmp_path, end=3).warnings
+    assert "camera never moves" in warning
+
+
+def test_images_that_were_never_saved_are_named(scene, tmp_path):
+    image = bpy.data.images.new("Painted", 4, 4)
+    image.pixels[0] = 0.25
+    image.update()
+    assert image.is_dirty
+    (warning,) = shots.capture(scene, tmp_path).warnings
+    assert "'Painted'" in warning and "save or pack" in warning

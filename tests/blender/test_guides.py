@@ -1,0 +1,209 @@
+"""Depth and flow against ray casts and arithmetic, and the things that could eat them."""
+
+import bpy
+import numpy as np
+import pytest
+from mathutils import Vector
+
+from tests.blender import shots
+
+
+def bumpy(scene, seed=0, count=9):
+    """Adds a landscape with steps: smooth in places, torn in others."""
+    heights = np.random.default_rng(seed).uniform(0, 0.3, (count, count))
+    points = [
+        (x * 2 - count + 1, y * 2 - count + 1, heights[y, x])
+        for y in range(count)
+        for x in range(count)
+    ]
+    faces = [
+        (y * count + x, y * count + x + 1, (y + 1) * count + x + 1, (y + 1) * count + x)
+        for y in range(count - 1)
+        for x in range(count - 1)
+    ]
+    return shots.add_mesh(scene, "Ground", points, faces)
+
+
+def cast(scene, camera, size):
+    """Planar depth (H, W) by ray casts through the pixel centres, +inf where nothing is hit."""
+    width, height = size
+    to_world = np.array(camera.transform_matrix)
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    found = np.full((height, width), np.inf)
+    for y in range(height):
+        for x in range(width):
+            ray = np.array(
+                [
+                    (x + 0.5 - camera.cx) / camera.fl_x,
+                    -(y + 0.5 - camera.cy) / camera.fl_y,
+                    -1.0,
+                ]
+            )
+            origin, direction = Vector(to_world[:3, 3]), Vector(to_world[:3, :3] @ ray)
+            hit, place, *_ = scene.ray_cast(depsgraph, origin, direction)
+            if hit:
+                found[y, x] = (place - origin).length / direction.length
+    return found
+
+
+def even(depth, share=0.01):
+    """Where the 3x3 neighbourhood is hit everywhere and spans less than `share` of its depth."""
+    padded = np.pad(depth, 1, constant_values=np.inf)
+    height, width = depth.shape
+    around = np.stack([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)])
+    near, far = around.min(axis=0), around.max(axis=0)
+    return np.isfinite(far) & (far - near < share * near)
+
+
+def test_depth_is_planar_and_agrees_with_ray_casts(empty_scene, tmp_path):
+    scene = shots.small(empty_scene, (160, 90))
+    bumpy(scene)
+    ball = shots.add_mesh(scene, "Shard", [(0, 0, 4), (1.5, 0, 4.5), (0, 1.2, 4.2)], [(0, 1, 2)])
+    ball.rotation_euler = (0.1, 0.2, 0)
+    camera = shots.add_camera(scene, location=(1, -4, 9), rotation=(25, 5, 12))
+    camera.data.lens, camera.data.shift_x, camera.data.dof.use_dof = 24, 0.1, True
+    camera.data.dof.aperture_fstop = 0.1
+    shot = shots.shown(shots.capture(scene, tmp_path))
+    depth = shot.depth()
+    expected = cast(scene, shot.shot.cameras[0], shot.shot.size)
+    checked = even(expected)
+    assert checked.mean() > 0.3
+    assert np.abs(depth[checked] / expected[checked] - 1).max() < 1e-4
+    # Apart from silhouettes, what is hit is hit in both, and nothing lies between two surfaces.
+    assert (np.isfinite(depth) == np.isfinite(expected)).mean() > 0.995
+    assert 0.05 < np.isinf(depth).mean() < 0.9
+
+
+def test_a_plane_facing_the_camera_has_one_depth(empty_scene, tmp_path):
+    scene = shots.small(empty_scene)
+    shots.add_plane(scene)
+    shots.add_camera(scene, location=(0, 0, 8))
+    depth = shots.shown(shots.capture(scene, tmp_path)).depth()
+    assert np.abs(depth - 8).max() < 1e-5
+
+
+@pytest.mark.parametrize("with_flow", [True, False])
+def test_depth_is_in_metres_whatever_the_unit(empty_scene, tmp_path, with_flow):
+    scene = shots.small(empty_scene)
+    scene.unit_settings.scale_length = 0.01
+    shots.add_plane(scene, half=100)
+    shots.move(shots.add_camera(scene), "location", {1: (0, 0, 800), 2: (50, 0, 700)})
+    finished = shots.capture(scene, tmp_path, end=2, with_flow=with_flow)
+    shot = shots.shown(finished)
+    hit = np.isfinite(shot.depth(0))
+    assert 0.02 < hit.mean() < 0.5
+    assert np.abs(shot.depth(0)[hit] - 8).max() < 1e-5
+    assert np.abs(shot.depth(1)[np.isfinite(shot.depth(1))] - 7).max() < 1e-5
+    assert shot.shot.cameras[1].transform_matrix[2][3] == pytest.approx(7)
+    assert list(shot.shot.guides) == (["depth", "flow"] if with_flow else ["depth"])
+    assert (finished.folder / "guides").exists() == with_flow
+
+
+def principled_volume(tree, output):
+    fog = tree.nodes.new("ShaderNodeVolumeScatter")
+    fog.inputs["Density"].default_value = 0.5
+    tree.links.new(fog.outputs[0], output.inputs["Volume"])
+
+
+def add_box(scene, name, half=3.0, location=(0, 0, 4)):
+    bpy.ops.mesh.primitive_cube_add(size=2 * half, location=location)
+    box = bpy.context.object
+    box.name = name
+    return box
+
+
+def test_fog_does_not_eat_depth(empty_scene, tmp_path):
+    scene = shots.small(empty_scene)
+    shots.add_plane(scene)
+    shots.add_camera(scene, location=(0, 0, 8))
+    principled_volume(*shots.add_material(add_box(scene, "Fog", half=2), "Fog"))
+    world = bpy.data.worlds.new("Mist")
+    scene.world = world
+    if bpy.app.version < (5, 0):
+        world.use_nodes = True
+    tree = world.node_tree
+    output = next(n for n in tree.nodes if n.bl_idname == "ShaderNodeOutputWorld")
+    principled_volume(tree, output)
+    shots.add(scene, "Smoke", bpy.data.volumes.new("Smoke"))
+    depth = shots.shown(shots.capture(scene, tmp_path)).depth()
+    assert np.abs(depth - 8).max() < 1e-5
+
+
+def test_fog_of_a_linked_material_does_not_eat_depth(empty_scene, tmp_path):
+    library = tmp_path / "library.blend"
+    principled_volume(*shots.add_material(add_box(empty_scene, "Fog", half=2), "Fog"))
+    bpy.data.libraries.write(str(library), {bpy.data.objects["Fog"]})
+    bpy.data.objects.remove(bpy.data.objects["Fog"])
+    scene = shots.small(empty_scene)
+    with bpy.data.libraries.load(str(library), link=True) as (_, wanted):
+        wanted.objects = ["Fog"]
+    scene.collection.objects.link(wanted.objects[0])
+    shots.add_plane(scene)
+    shots.add_camera(scene, location=(0, 0, 8))
+    depth = shots.shown(shots.capture(scene, tmp_path / "cache")).depth()
+    assert np.abs(depth - 8).max() < 1e-5
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(0.0, 8.0), (0.3, 6.0), (1.0, 6.0)])
+def test_holes_in_leaves_stay_open_and_the_rest_is_solid(empty_scene, tmp_path, alpha, expected):
+    scene = shots.small(empty_scene)
+    shots.add_plane(scene)
+    leaf = shots.add_plane(scene, "Leaf", location=(0, 0, 2))
+    tree, output = shots.add_material(leaf)
+    shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
+    shader.inputs["Alpha"].default_value = alpha
+    tree.links.new(shader.outputs[0], output.inputs["Surface"])
+    shots.add_camera(scene, location=(0, 0, 8))
+    depth = shots.shown(shots.capture(scene, tmp_path)).depth()
+    assert np.abs(depth - expected).max() < 1e-5
+
+
+def test_depth_is_the_nearest_over_the_layers_that_are_rendered(empty_scene, tmp_path):
+    scene = shots.small(empty_scene)
+    for height, name in enumerate(("Low", "Middle", "High", "Off")):
+        collection = bpy.data.collections.new(name)
+        scene.collection.children.link(collection)
+        plane = shots.add_plane(scene, name, location=(0, 0, height))
+        scene.collection.objects.unlink(plane)
+        collection.objects.link(plane)
+    first = scene.view_layers[0]
+    second = scene.view_layers.new("Second")
+    unused = scene.view_layers.new("Unused")
+    unused.use = False
+    for layer, names in ((first, "Low"), (second, "Middle")):
+        for child in layer.layer_collection.children:
+            child.exclude = child.name != names
+    shots.add_camera(scene, location=(0, 0, 8))
+    finished = shots.capture(scene, tmp_path)
+    assert np.abs(shots.shown(finished).depth() - 7).max() < 1e-5
+
+
+def test_flow_of_a_moving_camera_and_a_moving_thing(empty_scene, tmp_path):
+    """A camera that moves by (0.5, 0.25), and a card that moves by (-1, 0.5) a frame."""
+    scene = shots.small(empty_scene)
+    shots.add_plane(scene)
+    card = shots.add_plane(scene, "Card", half=0.4)
+    shots.move(card, "location", {1: (1, -0.5, 4), 3: (-1, 0.5, 4)})
+    camera = shots.add_camera(scene)
+    shots.move(camera, "location", {1: (-0.5, -0.25, 8), 3: (0.5, 0.25, 8)})
+    shot = shots.shown(shots.capture(scene, tmp_path, end=3, still=2))
+    depth, flow = shot.depth(1), shot.flow(1)
+    focal = shot.shot.cameras[1].fl_x
+    # In the next frame a point is displaced by focal * (its move - the camera's move) / z.
+    for z, move in ((8, (0, 0)), (4, (-1, 0.5))):
+        there = np.abs(depth - z) < 1e-4
+        assert there.any()
+        u, v = focal * (move[0] - 0.5) / z, -focal * (move[1] - 0.25) / z
+        assert np.abs(flow[there] - (-u, -v, u, v)).max() < 1e-3
+
+
+def test_flow_is_not_known_beside_a_cut(empty_scene, tmp_path):
+    scene = shots.small(empty_scene)
+    shots.add_plane(scene)
+    for frame, name in ((1, "A"), (3, "B")):
+        camera = shots.add_camera(scene, location=(frame, 0, 8), name=name)
+        scene.timeline_markers.new(name, frame=frame).camera = camera
+    shot = shots.capture(scene, tmp_path, end=5)
+    guides = shots.shown(shot).shot.guides
+    assert [path is None for path in guides["flow"]] == [False, True, True, False, False]
+    assert None not in guides["depth"]
