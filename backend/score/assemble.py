@@ -150,8 +150,9 @@ def _warnings(footage: Footage, singles: Singles, pairs: Pairs) -> Iterator[str]
         )
     if footage.unexpected:
         yield (
-            f"The take holds {len(footage.unexpected)} pictures that are no frame of the shot,"
-            f" the first is '{footage.unexpected[0]}'; they are not scored."
+            "The take holds pictures that are no frame of the shot"
+            f" ({len(footage.unexpected)}, the first is '{footage.unexpected[0]}'); they are not"
+            " scored."
         )
     if footage.record is None:
         yield "The take has no take.json, so nothing says what made it."

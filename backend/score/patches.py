@@ -74,6 +74,8 @@ def halve_masks(masks: Masks) -> Masks:
 
 def _corners(mask: np.ndarray) -> np.ndarray:
     """Return the top left corners (N, 2), row and column, of all patches inside a region."""
+    if min(mask.shape) < SIDE:
+        return np.empty((0, 2), np.intp)
     inside = cv2.erode(
         mask.astype(np.uint8),
         np.ones((SIDE, SIDE), np.uint8),
@@ -85,7 +87,7 @@ def _corners(mask: np.ndarray) -> np.ndarray:
 
 def _patches(picture: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Return patches (N, 49) float32 with their mean removed."""
-    if not len(corners):
+    if not len(corners):  # a picture smaller than a patch has no windows
         return np.empty((0, SIDE * SIDE), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(picture, (SIDE, SIDE))
     patches = windows[corners[:, 0], corners[:, 1]].reshape(-1, SIDE * SIDE)
