@@ -98,6 +98,8 @@ def unpack(archive: Path, folder: Path) -> Shot:
         ShotError: the archive or its shot is not usable, or exceeds the caps.
         StorageError: the disk is full, or the folder cannot be written.
     """
+    if not archive.is_file():
+        raise ShotError(f"There is no archive '{archive}'.")
     if folder.exists():
         raise StorageError(f"'{folder.name}' is there already; choose another folder.")
     try:
@@ -164,11 +166,11 @@ class _Bounded:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Translate what a damaged archive makes `zipfile` raise."""
+    """Translate what a damaged archive makes `zipfile` raise; its words may quote the bytes."""
     try:
         yield
     except _DAMAGED as reason:
-        raise ShotError(f"The archive is not a sound zip file ({reason}).") from reason
+        raise ShotError("The archive is damaged or no zip file; pack the shot again.") from reason
 
 
 def _extract(stream: BinaryIO, packed: int, folder: Path) -> None:

@@ -25,7 +25,7 @@ _MAX_HEADER = 1024 * 1024
 _MAX_PARTS = 64
 _MAX_ATTRIBUTES = 1000
 _MAX_CHANNELS = 256
-_MAX_TILE = 4096
+_MAX_CHUNK = 512 * 1024 * 1024  # bytes of one chunk unpacked: a decoder holds whole ones
 _LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)  # rows a chunk, by compression
 _ZIP, _ZIP_LINES, _ZIP_LEVEL = 3, 16, 4
 _SAMPLE = "<iB3xii"  # of a channel: type, pLinear, reserved, x and y sampling
@@ -169,21 +169,27 @@ class _Parser:
         return width, height
 
     def _chunks(self, part: dict[str, tuple[str, bytes]], *, tiled: bool) -> int:
+        """Return how many chunks a part has, none of them larger than a decoder may hold."""
         width, height = self._window(part)
         kind = part.get("type", ("string", b"tiledimage" if tiled else b"scanlineimage"))[1]
         if kind == b"tiledimage":
-            x, y, mode = struct.unpack("<IIB", self._value(part, "tiles", "tiledesc"))
-            if not (1 <= x <= _MAX_TILE and 1 <= y <= _MAX_TILE) or mode & 0xF:
-                raise ShotError(
-                    f"{self._place} has mipmaps or odd tiles; write a plain scanline EXR."
-                )
-            return -(-width // x) * -(-height // y)
-        if kind != b"scanlineimage":
+            across, down, mode = struct.unpack("<IIB", self._value(part, "tiles", "tiledesc"))
+            if not across or not down or mode & 0xF:
+                raise ShotError(f"{self._place} has mipmaps; write a plain scanline EXR.")
+        elif kind == b"scanlineimage":
+            (method,) = struct.unpack("<B", self._value(part, "compression", "compression"))
+            if method >= len(_LINES):
+                raise ShotError(f"{self._place} uses an unknown compression; write it with ZIP.")
+            across, down = width, _LINES[method]
+        else:
             raise ShotError(f"{self._place} is a deep EXR file; write flat 32-bit float EXR.")
-        (compression,) = struct.unpack("<B", self._value(part, "compression", "compression"))
-        if compression >= len(_LINES):
-            raise ShotError(f"{self._place} uses an unknown compression; write it with ZIP.")
-        return -(-height // _LINES[compression])
+        sample_bytes = 4 * len(self._channels(part, 0))
+        if across * down * sample_bytes > _MAX_CHUNK:
+            raise ShotError(
+                f"{self._place} has too large tiles or too many channels; write depth alone, as"
+                " scanlines."
+            )
+        return -(-width // across) * -(-height // down)
 
     def _channels(self, part: dict[str, tuple[str, bytes]], index: int) -> list[Channel]:
         inner = _Parser(self._value(part, "channels", "chlist"), self._place)

@@ -214,14 +214,14 @@ class TestHostile:
         (size,) = struct.unpack_from("<I", data, at + 24)
         struct.pack_into("<I", data, at + 24, size + by)
         archive.write_bytes(data)
-        refused(archive, tmp_path, "not as long|not a sound zip")
+        refused(archive, tmp_path, "not as long|damaged or no zip")
 
     def test_wrong_checksums(self, make_shot, tmp_path):
         archive = make_zip(tmp_path / "a.zip", tree(make_shot(frames=1)))
         data = bytearray(archive.read_bytes())
         data[data.index(b"\x89PNG") + 200] ^= 1
         archive.write_bytes(data)
-        refused(archive, tmp_path, "not a sound zip")
+        refused(archive, tmp_path, "damaged or no zip")
 
     def test_encrypted(self, make_shot, tmp_path):
         archive = make_zip(tmp_path / "a.zip", tree(make_shot(frames=1)))
@@ -251,10 +251,10 @@ class TestHostile:
     @pytest.mark.parametrize("content", [b"", b"PK", b"hello" * 100, b"PK\5\6" + bytes(17)])
     def test_what_is_no_zip(self, tmp_path, content):
         (tmp_path / "a.zip").write_bytes(content)
-        refused(tmp_path / "a.zip", tmp_path, "not a sound zip")
+        refused(tmp_path / "a.zip", tmp_path, "damaged or no zip")
 
     def test_no_archive(self, tmp_path):
-        refused(tmp_path / "none.zip", tmp_path, "No such file")
+        refused(tmp_path / "none.zip", tmp_path, "There is no archive")
 
     def test_no_shot_json(self, tmp_path):
         refused(make_zip(tmp_path / "a.zip", {"shot/shot.json": b"{}"}), tmp_path, "at its top")
