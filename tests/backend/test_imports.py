@@ -16,7 +16,18 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = {"backend", "operators", "panels", "preferences", "properties", "scene"}
 BLENDERS = {"bpy", "bpy_extras", "mathutils", "bmesh", "gpu", "blf", "addon_utils", "bl_ui"}
 # What code inside Blender may import of the backend; blocked-imports test below loads all of it.
-REACHABLE = ("bundle", "client", "errors", "fields", "geometry", "models", "paths", "take", "wire")
+REACHABLE = (
+    "bundle",
+    "client",
+    "errors",
+    "events",
+    "fields",
+    "geometry",
+    "models",
+    "paths",
+    "take",
+    "wire",
+)
 # Loading any of these would need the backend's environment.
 IN_BLENDER = sorted(f"backend.{name}" for name in REACHABLE)
 
