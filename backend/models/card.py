@@ -15,6 +15,7 @@ from ..errors import SettingError
 from ..fields import quoted
 
 Value = bool | int | float | str
+SourceType = Literal["algorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Card:
     fps: float | None = None
 
     @property
-    def digital_source_type(self) -> Literal["algorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]:
+    def digital_source_type(self) -> SourceType:
         """IPTC DigitalSourceType of frames this model makes."""
         return "compositeWithTrainedAlgorithmicMedia" if self.learned else "algorithmicMedia"
 
