@@ -78,7 +78,7 @@ def pack(folder: Path, archive: Path) -> None:
         )
     part = archive.with_name(f".{archive.name}.part")
     try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as target:
+        with zipfile.ZipFile(part, "w", strict_timestamps=False) as target:
             for name in names:
                 target.write(folder / name, name)
         part.replace(archive)
@@ -184,7 +184,10 @@ def _extract(stream: BinaryIO, packed: int, folder: Path) -> None:
         shot = Shot.from_json(parse_json(content, name=SHOT_FILE, error=ShotError))
         for name in shot.required():
             if name not in entries:
-                raise ShotError(f"The shot names '{name}', but the archive does not have it.")
+                raise ShotError(
+                    f"{shot.named_at(name)} names '{name}', but the archive does not have it;"
+                    " pack the shot again."
+                )
         chosen = [entries[name] for name in (SHOT_FILE, *shot.files()) if name in entries]
         total = sum(entry.file_size for entry in chosen)
         if shutil.disk_usage(folder).free < total:

@@ -84,8 +84,9 @@ def to_8bit(pixels: np.ndarray) -> np.ndarray:
 def read_depth(path: Path, *, size: tuple[int, int], place: str) -> np.ndarray:
     """Read planar depth.
 
-    The channel is `Z`, else the one ending in `Depth.Z`, else `Depth.V`, else a single `V` or
-    `Y`, else `R`: what other programs write, and what Blender can write by itself.
+    The channel is `Z`, else the one whose last words are `Depth.Z`, else `Depth.V`, else a single
+    `V` or `Y`, else `R`: what other programs write, and what Blender can write by itself. Its
+    `Denoising Depth.Z` is another pass.
 
     Args:
         path: An EXR file.

@@ -146,6 +146,16 @@ class Shot:
         """Return the files without which the shot is not usable: those of guides known here."""
         return self._files([name for name in self.guides if name in KNOWN_GUIDES])
 
+    def named_at(self, path: str) -> str:
+        """Return where the shot names a file, as messages say it: field, and frame of a guide."""
+        for position, still in enumerate(self.stills):
+            if still.image == path:
+                return f"{SHOT_FILE}: stills[{position}]"
+        name, index = next(
+            (name, paths.index(path)) for name, paths in self.guides.items() if path in paths
+        )
+        return f"Frame {self.frame(index)}, guides.{name}[{index}]"
+
     def _files(self, guides: Iterable[str]) -> tuple[str, ...]:
         paths = [still.image for still in self.stills]
         paths += [path for name in guides for path in self.guides[name] if path is not None]
@@ -160,7 +170,7 @@ class Shot:
         """
         fields = Fields.of(value, place=SHOT_FILE, error=ShotError)
         protocol = fields.get("protocol")
-        if protocol != PROTOCOL or isinstance(protocol, bool):
+        if protocol != PROTOCOL or not isinstance(protocol, int) or isinstance(protocol, bool):
             raise ShotError(
                 f"{SHOT_FILE}: 'protocol' is {quoted(protocol)}, but this version of Depthshot"
                 f" reads {PROTOCOL}; make the shot again with the same version."
@@ -224,7 +234,7 @@ def read_shot(folder: Path) -> Shot:
     shot = Shot.from_json(read_json(folder / SHOT_FILE, error=ShotError, largest=MAX_JSON_BYTES))
     root = folder.resolve()
     for path in shot.required():
-        _check_file(root, path)
+        _check_file(root, shot, path)
     guides = {
         name: paths
         for name, paths in shot.guides.items()
@@ -232,7 +242,7 @@ def read_shot(folder: Path) -> Shot:
     }
     shot = replace(shot, guides=guides)
     for path in shot.files():
-        _check_file(root, path)
+        _check_file(root, shot, path)
     return shot
 
 
@@ -253,15 +263,22 @@ def write_shot(shot: Shot, folder: Path) -> None:
         ) from reason
 
 
-def _check_file(root: Path, path: str) -> None:
+def _check_file(root: Path, shot: Shot, path: str) -> None:
     file = root / path
     try:
         if not file.is_file():  # nor is a link to nothing, or to itself
-            raise ShotError(f"The shot names '{path}', but that file is missing; capture it again.")
+            raise ShotError(
+                f"{shot.named_at(path)} names '{path}', but that file is missing; capture the"
+                " shot again."
+            )
         if file.resolve() != file:
-            raise ShotError(f"The shot's file '{path}' is a link; put the file itself there.")
+            raise ShotError(
+                f"{shot.named_at(path)} names '{path}', which is a link; put the file itself there."
+            )
     except OSError as reason:  # for example a name this system cannot hold
-        raise ShotError(f"The shot's file '{path}' cannot be read: {reason.strerror}.") from reason
+        raise ShotError(
+            f"{shot.named_at(path)} names '{path}', which cannot be read: {reason.strerror}."
+        ) from reason
 
 
 def _check_places(stills: tuple[Still, ...]) -> None:

@@ -87,6 +87,12 @@ class TestBothWays:
         bundle.unpack(tmp_path / "a.zip", tmp_path / "b")
         assert ShotReader(tmp_path / "b").depth(1).shape == (40, 64)
 
+    def test_files_older_than_zip_itself(self, make_shot, tmp_path):
+        folder = make_shot(frames=1)
+        os.utime(folder / "still.png", (0, 0))
+        bundle.pack(folder, tmp_path / "a.zip")
+        assert bundle.unpack(tmp_path / "a.zip", tmp_path / "b") == read_shot(folder)
+
 
 class TestHash:
     def test_layout_of_the_json_does_not_count(self, make_shot):

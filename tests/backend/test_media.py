@@ -213,6 +213,7 @@ class TestDepth:
             (("ViewLayer.Depth.Z", "Z"), 1),
             (("View.Layer.Combined.R", "View.Layer.Depth.Z"), 1),
             (("Depth.Z",), 0),
+            (("ViewLayer.Denoising Depth.Z", "ViewLayer.Depth.Z"), 1),
             (("Depth.V", "Image.R"), 0),
             (("Image.R", "Pass.Depth.V"), 1),
             (("V",), 0),

@@ -81,6 +81,7 @@ def test_a_missing_field_is_named(name):
     [
         ("protocol", 2, "'protocol' is 2"),
         ("protocol", True, "'protocol'"),
+        ("protocol", 1.0, "'protocol'"),
         ("name", 3, "'name'"),
         ("name", "x" * 20_001, "'name'"),
         ("name", "\ud800", "'name'"),
@@ -240,7 +241,15 @@ class TestFolder:
     def test_a_missing_frame_file(self, make_shot):
         folder = make_shot(frames=2)
         (folder / "depth/0002.exr").unlink()
-        with pytest.raises(ShotError, match=r"'depth/0002\.exr', but that file is missing"):
+        with pytest.raises(
+            ShotError, match=r"^Frame 2, guides\.depth\[1\] names 'depth/0002\.exr', but"
+        ):
+            read_shot(folder)
+
+    def test_a_missing_still(self, make_shot):
+        folder = make_shot(frames=1)
+        (folder / "still.png").unlink()
+        with pytest.raises(ShotError, match=r"stills\[0\] names 'still\.png', but that file is"):
             read_shot(folder)
 
     def test_a_missing_file_of_an_unknown_guide(self, make_shot):
@@ -265,7 +274,7 @@ class TestFolder:
         folder = make_shot(frames=1)
         (folder / "depth").rename(tmp_path / "elsewhere")
         (folder / "depth").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-        with pytest.raises(ShotError, match="is a link"):
+        with pytest.raises(ShotError, match="which is a link"):
             read_shot(folder)
 
     def test_writing_checks_as_a_reader_would(self, tmp_path):
