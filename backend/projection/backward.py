@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from ..geometry import pixel_transfer
 from ..wire import Camera
-from .sampling import sample
+from .sampling import MINIFIED, sample, sample_area, sample_surface
 from .source import Source
+from .surface import JUMP
+
+EDGE_TRUST = 0.5  # how much a colour from beside a silhouette counts against a clean one
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +22,18 @@ class View:
     Attributes:
         colour: (3, H, W); meaningless where not seen.
         seen: (H, W) bool.
-        quality: (H, W) how well it shows it: still pixels per frame pixel, 1 is even.
+        quality: (H, W) how well it shows it, 0 to 1.
+        mixed: (H, W) bool: a silhouette here as there, as softly as the still's own.
     """
 
     colour: torch.Tensor
     seen: torch.Tensor
     quality: torch.Tensor
+    mixed: torch.Tensor
+
+    def without(self, gone: torch.Tensor) -> View:
+        """Return the same view with the pixels `gone` (H, W) bool not seen."""
+        return replace(self, seen=self.seen & ~gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +45,53 @@ class Transfer:
         y: (H, W).
         inverse: (H, W) inverse depth there.
         inside: (H, W) bool: in front of it and inside its picture.
+        jacobian: (4, H, W) dx/du, dx/dv, dy/du, dy/dv along the surface.
     """
 
     x: torch.Tensor
     y: torch.Tensor
     inverse: torch.Tensor
     inside: torch.Tensor
+    jacobian: torch.Tensor
 
 
-def transfer_pixels(inverse: torch.Tensor, camera: Camera, other: Camera) -> Transfer:
-    """Move every pixel of `camera`, whose inverse depth (H, W) is given, into `other`."""
+def transfer_pixels(surface: torch.Tensor, camera: Camera, other: Camera) -> Transfer:
+    """Move every pixel of `camera` into `other` (`geometry.pixel_transfer`).
+
+    Args:
+        surface: (4, H, W) of `describe_surface`, seen from `camera`.
+        camera: Camera of the pixels.
+        other: Camera they are looked for in, of the same size.
+    """
+    inverse, slope_x, slope_y = surface[:3]
     height, width = inverse.shape
-    a, b = pixel_transfer(camera, other)
+    a, b = (matrix.tolist() for matrix in pixel_transfer(camera, other))
     u = torch.arange(width, device=inverse.device, dtype=torch.float32) + 0.5
     v = torch.arange(height, device=inverse.device, dtype=torch.float32)[:, None] + 0.5
-    rows = [
-        torch.add(
-            float(a[i, 0]) * u + (float(a[i, 1]) * v + float(a[i, 2])), inverse, alpha=float(b[i])
-        )
-        for i in range(3)
-    ]
-    front = rows[2] > 1e-6
-    scale = torch.where(front, rows[2], torch.ones_like(rows[2])).reciprocal_()
-    x, y = rows[0] * scale, rows[1] * scale
+    h = [torch.add(a[i][0] * u + (a[i][1] * v + a[i][2]), inverse, alpha=b[i]) for i in range(3)]
+    front = h[2] > 1e-6
+    scale = torch.where(front, h[2], 1.0).reciprocal_()
+    x, y = h[0] * scale, h[1] * scale
     inside = front & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    return Transfer(x, y, inverse * scale, inside)
+    columns = []
+    for place, row in ((x, 0), (y, 1)):
+        for axis, slope in ((0, slope_x), (1, slope_y)):
+            # The quotient rule for h[row] / h[2], whose parts have the slopes a + b * slope.
+            top = slope * b[row] + a[row][axis]
+            bottom = slope * b[2] + a[2][axis]
+            columns.append(top.sub_(bottom.mul_(place)).mul_(scale))
+    return Transfer(x, y, inverse * scale, inside, torch.stack(columns))
 
 
 def visible(surface: torch.Tensor, moved: Transfer) -> torch.Tensor:
-    """Return where (H, W) the points of `moved` are the surface that the still shows there.
+    """Return where (H, W) the points of `moved` are the surface that the other camera shows there.
 
-    The still's pixel that contains the point answers: its inverse depth, carried to the exact
-    position along its own slope (exact on planes), must agree.
+    The pixel that contains the point answers: its inverse depth, carried to the exact position
+    along its own slope (exact on planes), must agree.
+
+    Args:
+        surface: (4, H, W) of `describe_surface`, seen from the other camera.
+        moved: Points in that camera.
     """
     height, width = surface.shape[1:]
     column = moved.x.clamp(0, width - 1).to(torch.int64)
@@ -77,9 +101,45 @@ def visible(surface: torch.Tensor, moved: Transfer) -> torch.Tensor:
     return moved.inside & ((expected - moved.inverse).abs() <= there[3])
 
 
-def look_up(source: Source, inverse: torch.Tensor, camera: Camera) -> View:
-    """Return what `source` shows of the frame with this camera and inverse depth (H, W)."""
-    moved = transfer_pixels(inverse, camera, source.camera)
+def look_up(
+    source: Source, surface: torch.Tensor, silhouette: torch.Tensor, camera: Camera
+) -> View:
+    """Return what `source` shows of a frame.
+
+    Args:
+        source: The still.
+        surface: (4, H, W) of `describe_surface`, of the frame.
+        silhouette: (H, W) bool of `edges`, of the frame.
+        camera: The frame's camera.
+    """
+    moved = transfer_pixels(surface, camera, source.camera)
     seen = visible(source.surface, moved)
+    height, width = seen.shape
+    own = moved.y.clamp(0, height - 1).to(torch.int64) * width + moved.x.clamp(0, width - 1).to(
+        torch.int64
+    )
+    edge = source.near_edge.flatten()[own] & seen
     colour = sample(source.picture, moved.x, moved.y, size=source.size)
-    return View(colour, seen, torch.ones_like(inverse))
+    jacobian = moved.jacobian
+    area = (jacobian[0] * jacobian[3] - jacobian[1] * jacobian[2]).abs_()
+    density = area.sqrt_().mul_(source.picture.shape[2] / width)
+    flat = colour.flatten(1)
+    small = torch.nonzero((seen & (density > MINIFIED)).flatten())[:, 0]
+    flat[:, small] = sample_area(
+        source.picture,
+        moved.x.flatten()[small],
+        moved.y.flatten()[small],
+        jacobian=jacobian.flatten(1)[:, small],
+        size=source.size,
+    )
+    beside = torch.nonzero((edge & ~silhouette).flatten())[:, 0]
+    flat[:, beside] = sample_surface(
+        source.pure,
+        source.surface,
+        moved.x.flatten()[beside],
+        moved.y.flatten()[beside],
+        moved.inverse.flatten()[beside],
+        tolerance=JUMP,
+    )
+    quality = density.clamp_(0, 1) * torch.where(edge, EDGE_TRUST, 1.0)
+    return View(colour, seen, quality, edge & silhouette)

@@ -1,4 +1,10 @@
-"""A still made ready to be projected: its picture, its inverse depth, its slopes."""
+"""A still made ready to be projected.
+
+A renderer mixes the colours of both sides into the pixels along a silhouette. Carried to another
+view, where the two sides part, such a pixel would draw a line of the wrong colour: the halo every
+naive projection has. So along silhouettes each pixel gets the colour of its own side, taken from
+the nearest pixels of the same surface that are not mixed.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from ..wire import Camera
+from .surface import JUMP, describe_surface, edges, inverse_depth
+
+REACH = 2  # how far clean pixels of the same surface are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +26,17 @@ class Source:
 
     Attributes:
         camera: Its camera, in pixels of the shot's size.
-        picture: (3, h, w) display values 0 to 1 at full resolution; any size with the shot's aspect.
-        surface: (4, H, W) at the shot's size: inverse depth, its slope a pixel in x and in y, and
-            how far a point may be off to count as this surface.
+        picture: (3, h, w) display values 0 to 1 at full resolution, whatever that is.
+        pure: (3, H, W) at the shot's size, along silhouettes with the colour of one side only.
+        surface: (4, H, W) of `describe_surface`.
+        near_edge: (H, W) bool: within reach of a sample across a silhouette.
     """
 
     camera: Camera
     picture: torch.Tensor
+    pure: torch.Tensor
     surface: torch.Tensor
+    near_edge: torch.Tensor
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,36 +55,56 @@ def prepare_source(
         camera: Its camera, in pixels of (W, H).
         device: Where to compute.
     """
+    surface = describe_surface(inverse_depth(depth, device=device))
     picture = torch.from_numpy(pixels).to(device).permute(2, 0, 1).contiguous()
-    return Source(camera, picture, describe_surface(inverse_depth(depth, device=device)))
+    mixed = edges(surface)
+    return Source(
+        camera=camera,
+        picture=picture,
+        pure=_unmix(resize(picture, surface.shape[1:]), surface, mixed),
+        surface=surface,
+        near_edge=_grow(mixed),
+    )
 
 
-def inverse_depth(depth: np.ndarray, *, device: torch.device) -> torch.Tensor:
-    """Return 1 / depth (H, W) on the device; +inf becomes 0."""
-    return torch.from_numpy(np.ascontiguousarray(depth)).to(device).reciprocal_()
+def resize(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Return the picture (C, h, w) at (height, width): area mean down, bicubic up."""
+    if picture.shape[1:] == tuple(size):
+        return picture
+    if picture.shape[1] > size[0]:
+        return functional.interpolate(picture[None], size=tuple(size), mode="area")[0]
+    larger = functional.interpolate(
+        picture[None], size=tuple(size), mode="bicubic", align_corners=False
+    )
+    return larger[0].clamp_(0, 1)
 
 
-RELATIVE_TOLERANCE = 0.004  # of the inverse depth: well above float32 and half floats in EXR
-SLOPE_TOLERANCE = 0.25  # of a pixel's own slope: curvature inside a pixel
+def _unmix(picture: torch.Tensor, surface: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
+    """Return the picture with the colour of its own surface on every mixed pixel.
 
-
-def describe_surface(inverse: torch.Tensor) -> torch.Tensor:
-    """Return inverse depth, its slopes and its tolerance (4, H, W).
-
-    The slope is the smaller of the two one-sided differences where they agree in sign, else 0
-    (minmod): at a silhouette that is the slope on the pixel's own side of the edge.
+    Where a surface has no clean pixel in reach (a wire, a leaf) its pixels stay as they are.
     """
-    slope_x, slope_y = _minmod(inverse, axis=1), _minmod(inverse, axis=0)
-    tolerance = RELATIVE_TOLERANCE * inverse
-    tolerance += SLOPE_TOLERANCE * (slope_x.abs() + slope_y.abs())
-    return torch.stack([inverse, slope_x, slope_y, tolerance])
+    rows, columns = torch.nonzero(mixed, as_tuple=True)
+    padded = functional.pad(
+        torch.cat([picture, surface[:3], (~mixed)[None].to(picture.dtype)]), (REACH,) * 4
+    )
+    own = surface[0, rows, columns]
+    colour = torch.zeros(3, len(rows), dtype=picture.dtype, device=picture.device)
+    total = torch.zeros_like(own)
+    for down in range(-REACH, REACH + 1):
+        for right in range(-REACH, REACH + 1):
+            there = padded[:, rows + (REACH + down), columns + (REACH + right)]
+            expected = there[3] - there[4] * right - there[5] * down
+            same = (expected - own).abs() <= JUMP * torch.maximum(own, there[3])
+            share = same * there[6] / (right * right + down * down + 0.1)
+            colour += there[:3] * share
+            total += share
+    found = total > 0
+    result = picture.clone()
+    result[:, rows[found], columns[found]] = colour[:, found] / total[found]
+    return result
 
 
-def _minmod(values: torch.Tensor, *, axis: int) -> torch.Tensor:
-    steps = torch.diff(values, dim=axis)
-    pad = (1, 0) if axis == 1 else (0, 0, 1, 0)
-    mirrored = (0, 1) if axis == 1 else (0, 0, 0, 1)
-    before = F.pad(steps, pad)
-    after = F.pad(steps, mirrored)
-    smaller = torch.where(before.abs() < after.abs(), before, after)
-    return torch.where(before * after > 0, smaller, torch.zeros_like(smaller))
+def _grow(mask: torch.Tensor) -> torch.Tensor:
+    """Return the mask (H, W) one pixel larger."""
+    return functional.max_pool2d(mask[None].float(), 3, stride=1, padding=1)[0] > 0

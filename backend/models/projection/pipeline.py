@@ -2,63 +2,224 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
 from ...errors import ShotError
-from ...projection.backward import look_up
-from ...projection.fill import fill_holes
+from ...geometry import relative_pose, same_view
+from ...projection.frame import Projection, carry_frame, project_frame
+from ...projection.motion import Follower
 from ...projection.output import to_image, to_mask
-from ...projection.source import Source, inverse_depth, prepare_source
+from ...projection.source import Source, prepare_source, resize
+from ...projection.surface import describe_surface, inverse_depth
 from ...reader import ShotReader
+from ...wire import Shot
 from ..card import Card
 from ..interface import Request, Sink
+
+PHASE = "projecting"
+WARN_MOVING = 0.01  # share of a frame that moves by itself from which the artist is told
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Guides:
+    """What the shot knows of one frame: depth (H, W), flow (H, W, 4), each None if unknown."""
+
+    depth: np.ndarray | None
+    flow: np.ndarray | None
 
 
 class ProjectionModel:
     """Carries stills along the camera's path; nothing is learned, nothing is random."""
 
     def __init__(self, card: Card, *, device: str) -> None:
+        """Keep the card and the torch device."""
         self.card = card
         self.device = torch.device(device)
 
-    @torch.inference_mode()
     def generate(self, request: Request, sink: Sink) -> None:
         """Make every frame that `request.finished` does not name, in order.
 
         Raises:
-            ShotError: a still has no depth, or nothing is hit anywhere.
+            ShotError: a still has no depth, or nothing is hit in any of them.
         """
-        shot = request.shot.shot
-        sink.progress("projecting", 0, shot.frames)
-        sources = [self._source(request.shot, number) for number in range(len(shot.stills))]
-        for index in range(shot.frames):
-            if index not in request.finished:
-                self._frame(request, sink, index, sources)
-            sink.progress("projecting", index + 1, shot.frames)
+        with torch.inference_mode():
+            _Job(request, sink, self.device).run()
 
-    def _source(self, reader: ShotReader, number: int) -> Source:
-        still = reader.shot.stills[number]
-        depth = reader.depth(still.index)
-        if depth is None:
-            raise ShotError(
-                f"The still at frame {reader.shot.frame(still.index)} has no depth, so it cannot"
-                " be projected; capture the shot again."
+
+class _Job:
+    """One job: the stills made ready, and what has moved since each of them."""
+
+    def __init__(self, request: Request, sink: Sink, device: torch.device) -> None:
+        self.request, self.sink, self.device = request, sink, device
+        self.reader: ShotReader = request.shot
+        self.shot: Shot = request.shot.shot
+        self.follows = any(path is not None for path in self.shot.guide("flow"))
+        self.most_moving = 0.0
+        sink.progress(PHASE, 0, self.shot.frames)
+        if self.shot.frames > 1 and all(
+            same_view(self.shot.cameras[0], camera) for camera in self.shot.cameras[1:]
+        ):
+            sink.warn(
+                "The camera never moves, so every frame shows the still; animate the camera to"
+                " see the scene from elsewhere."
             )
-        if not np.isfinite(depth).any():
-            raise ShotError(
-                f"The depth of the still at frame {reader.shot.frame(still.index)} is infinite"
-                " everywhere; point the camera at something and capture again."
+        self.sources = self._sources()
+        self.moved = [self._backwards(number) for number in range(len(self.sources))]
+        self.followers = [Follower(source.surface, source.camera) for source in self.sources]
+
+    def run(self) -> None:
+        """Make the frames."""
+        own = {
+            still.index: number
+            for number, still in reversed(list(enumerate(self.shot.stills)))
+            if same_view(self.reader.still_camera(number), self.shot.cameras[still.index])
+        }
+        skipped = frozenset() if self.follows else self.request.finished
+        wanted = [index for index in range(self.shot.frames) if index not in skipped]
+        for index, guides in self._read_ahead(wanted):
+            surface = None
+            if guides.depth is not None:
+                surface = describe_surface(inverse_depth(guides.depth, device=self.device))
+            moved = self._follow(index, surface, guides)
+            if index not in self.request.finished:
+                if index in own:
+                    self._still(index, own[index])
+                else:
+                    self._frame(index, surface, moved)
+            self.sink.progress(PHASE, index + 1, self.shot.frames)
+        if self.most_moving > WARN_MOVING:
+            self.sink.warn(
+                f"Up to {self.most_moving:.0%} of the frame moves by itself; it is generated and"
+                " not taken from the still."
             )
-        return prepare_source(
-            reader.still(number).pixels, depth, reader.still_camera(number), device=self.device
+
+    def _sources(self) -> list[Source]:
+        depths = [self.reader.still_depth(number) for number in range(len(self.shot.stills))]
+        if not any(np.isfinite(depth).any() for depth in depths):
+            raise ShotError(
+                "The depth of every still is infinite everywhere, so nothing can be projected;"
+                " point the camera at something and capture again."
+            )
+        return [
+            prepare_source(
+                self.reader.still(number).pixels,
+                depth,
+                self.reader.still_camera(number),
+                device=self.device,
+            )
+            for number, depth in enumerate(depths)
+        ]
+
+    def _still(self, index: int, number: int) -> None:
+        """Give the still itself, byte for byte where it has the shot's size."""
+        width, height = self.shot.size
+        picture = resize(self.sources[number].picture, (height, width))
+        mask = np.zeros((height, width), np.uint8)
+        self.sink.frame(index, image=to_image(picture), mask=mask)
+
+    def _frame(
+        self, index: int, surface: torch.Tensor | None, moved: list[torch.Tensor] | None
+    ) -> None:
+        camera = self.shot.cameras[index]
+        fill = bool(self.request.settings["fill"])
+        if surface is None:
+            made = carry_frame(self.sources, camera, fill=fill)
+            self._give(index, made, depth=made.inverse.reciprocal().cpu().numpy())
+            return
+        made = project_frame(
+            self.sources,
+            surface,
+            camera,
+            nearness=self._nearness(index),
+            moved=moved,
+            fill=fill,
+        )
+        self._give(index, made, depth=None)
+
+    def _give(self, index: int, made: Projection, *, depth: np.ndarray | None) -> None:
+        self.sink.frame(
+            index, image=to_image(made.colour), mask=to_mask(made.generated), depth=depth
         )
 
-    def _frame(self, request: Request, sink: Sink, index: int, sources: list[Source]) -> None:
-        depth = request.shot.depth(index)
-        inverse = inverse_depth(depth, device=self.device)
-        view = look_up(sources[0], inverse, request.shot.shot.cameras[index])
-        colour = view.colour * view.seen
-        if request.settings["fill"]:
-            colour = fill_holes(view.colour, view.seen, inverse)
-        sink.frame(index, image=to_image(colour), mask=to_mask((~view.seen).float()))
+    def _nearness(self, index: int) -> list[float]:
+        """Return 1 for a still taken from where the frame is, less from farther away."""
+        ways = [
+            float(np.linalg.norm(relative_pose(source.camera, self.shot.cameras[index])[:3, 3]))
+            for source in self.sources
+        ]
+        longest = max(ways) or 1.0
+        return [1.0 - way / longest for way in ways]
+
+    def _read_ahead(self, indices: list[int]) -> Iterator[tuple[int, _Guides]]:
+        """Yield every index with its guides, the next one decoding in a thread meanwhile."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="guides") as pool:
+            ahead: Future[_Guides] | None = None
+            for position, index in enumerate(indices):
+                current = ahead or pool.submit(self._guides, index)
+                if position + 1 < len(indices):
+                    ahead = pool.submit(self._guides, indices[position + 1])
+                yield index, current.result()
+
+    def _guides(self, index: int) -> _Guides:
+        return _Guides(self.reader.depth(index), self.reader.flow(index) if self.follows else None)
+
+    def _flow(self, guides: _Guides, *, previous: bool) -> torch.Tensor | None:
+        if guides.flow is None:
+            return None
+        part = guides.flow[..., :2] if previous else guides.flow[..., 2:]
+        return torch.from_numpy(np.ascontiguousarray(part)).to(self.device).permute(2, 0, 1)
+
+    def _follow(
+        self, index: int, surface: torch.Tensor | None, guides: _Guides
+    ) -> list[torch.Tensor] | None:
+        """Return for each still what has moved by itself between it and this frame."""
+        if not self.follows or surface is None:
+            return None
+        result = []
+        camera = self.shot.cameras[index]
+        for number, still in enumerate(self.shot.stills):
+            if index < still.index:
+                moved = self._unpack(self.moved[number][index], surface[0].shape)
+            elif index == still.index:
+                moved = torch.zeros_like(surface[0], dtype=torch.bool)
+            else:
+                flow = self._flow(guides, previous=True)
+                moved = self.followers[number].step(surface, camera, flow)
+            result.append(moved)
+        share = min(float(moved.float().mean()) for moved in result)
+        self.most_moving = max(self.most_moving, share)
+        return result
+
+    def _backwards(self, number: int) -> dict[int, np.ndarray | None]:
+        """Return what moves between a still and each frame before it, packed to bits."""
+        still = self.shot.stills[number]
+        packed: dict[int, np.ndarray | None] = {}
+        if not self.follows or still.index == 0:
+            return packed
+        source = self.sources[number]
+        follower = Follower(source.surface, source.camera)
+        for index, guides in self._read_ahead(list(range(still.index - 1, -1, -1))):
+            self.sink.progress(PHASE, 0, self.shot.frames)
+            packed[index] = None
+            if guides.depth is None:
+                continue
+            surface = describe_surface(inverse_depth(guides.depth, device=self.device))
+            flow = self._flow(guides, previous=False)
+            moved = follower.step(surface, self.shot.cameras[index], flow)
+            packed[index] = np.packbits(moved.cpu().numpy())
+        return packed
+
+    def _unpack(self, bits: np.ndarray | None, shape: torch.Size) -> torch.Tensor:
+        if bits is None:
+            return torch.zeros(shape, dtype=torch.bool, device=self.device)
+        count = shape[0] * shape[1]
+        moved = np.unpackbits(bits, count=count).astype(bool).reshape(shape)
+        return torch.from_numpy(moved).to(self.device)

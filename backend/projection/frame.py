@@ -1,0 +1,102 @@
+"""One frame from the stills: project, merge, fill, soften."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from ..wire import Camera
+from .backward import look_up
+from .fill import fill_holes
+from .forward import carry
+from .merge import merge_views
+from .source import Source
+from .surface import describe_surface, edges
+
+SOFTEN = 0.4  # of the mean of 3 x 3, along silhouettes alone; measured: 0.3 to 0.5 is best
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A frame made from stills.
+
+    Attributes:
+        colour: (3, H, W) display values 0 to 1.
+        generated: (H, W) share of colour that no still shows, 0 to 1.
+        inverse: (H, W) inverse depth, 0 where nothing is hit.
+    """
+
+    colour: torch.Tensor
+    generated: torch.Tensor
+    inverse: torch.Tensor
+
+
+def project_frame(
+    sources: Sequence[Source],
+    surface: torch.Tensor,
+    camera: Camera,
+    *,
+    nearness: Sequence[float],
+    moved: Sequence[torch.Tensor] | None = None,
+    fill: bool = True,
+) -> Projection:
+    """Make a frame whose depth is known.
+
+    Args:
+        sources: The stills, at least one.
+        surface: (4, H, W) of `describe_surface`, of the frame.
+        camera: Its camera.
+        nearness: For each still, how near it was taken, 0 to 1.
+        moved: For each still, what has moved by itself since, (H, W) bool; None for nothing.
+        fill: Whether to fill what no still shows; else it is black.
+    """
+    silhouette = edges(surface)
+    views = [look_up(source, surface, silhouette, camera) for source in sources]
+    if moved is not None:
+        views = [view.without(gone) for view, gone in zip(views, moved, strict=True)]
+    view = merge_views(views, nearness)
+    hard = silhouette & ~(view.mixed & view.seen)
+    return _finish(view.colour, view.seen, surface, camera, hard=hard, fill=fill)
+
+
+def carry_frame(sources: Sequence[Source], camera: Camera, *, fill: bool = True) -> Projection:
+    """Make a frame whose depth is not known, and its depth.
+
+    Args:
+        sources: The stills, at least one.
+        camera: The frame's camera.
+        fill: Whether to fill what no still shows; else it is black.
+    """
+    splat = carry(sources, camera)
+    surface = describe_surface(splat.inverse)
+    return _finish(splat.colour, splat.seen, surface, camera, hard=edges(surface), fill=fill)
+
+
+def _finish(
+    colour: torch.Tensor,
+    seen: torch.Tensor,
+    surface: torch.Tensor,
+    camera: Camera,
+    *,
+    hard: torch.Tensor,
+    fill: bool,
+) -> Projection:
+    """Fill what is not seen and soften silhouettes that are harder than a renderer's."""
+    generated = (~seen).to(colour.dtype)
+    if not fill:
+        return Projection(colour * seen, generated, surface[0])
+    whole = torch.cat([fill_holes(colour, seen, surface, camera), generated[None]])
+    soft = _soften(whole, hard)
+    return Projection(soft[:3], soft[3], surface[0])
+
+
+def _soften(values: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """Mix neighbours (C, H, W) along silhouettes, as a renderer's pixel filter does.
+
+    Depth is known at pixel centres, so a projected silhouette is a staircase; the true one is not.
+    """
+    mean = functional.avg_pool2d(values[None], 3, 1, 1, count_include_pad=False)[0]
+    return torch.where(where, torch.lerp(values, mean, SOFTEN), values)
