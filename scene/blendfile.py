@@ -7,9 +7,10 @@ what every Blender that this extension runs in writes. The format is described b
 
 from __future__ import annotations
 
+import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +36,19 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class StructType:
-    """A struct of the file: its name, its size in bytes and every pointer in it, nested or not."""
+    """A struct of the file.
+
+    Attributes:
+        name: as in Blender's source.
+        size: bytes.
+        pointers: every pointer in it, those of nested structs too.
+        noise: offset and bytes of every field in it that was asked to be told apart.
+    """
 
     name: str
     size: int
     pointers: tuple[Pointer, ...]
+    noise: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,12 @@ class Block:
         return self.code != _DATA
 
 
-def read_blocks(path: Path) -> list[Block]:
+def read_blocks(path: Path, *, noise: Set[tuple[str, str]] = frozenset()) -> list[Block]:
     """Return the blocks of all data-blocks, in the order of the file.
+
+    Args:
+        path: the file.
+        noise: (struct, field) of what `StructType.noise` is to list; it counts as no pointer.
 
     Raises:
         BlendFileError: it is not an uncompressed .blend file of a known layout.
@@ -79,7 +92,7 @@ def read_blocks(path: Path) -> list[Block]:
     try:
         raw = list(_raw_blocks(content))
         kinds, names_at = _struct_types(
-            next(data for code, _, _, _, data in raw if code == b"DNA1")
+            next(data for code, _, _, _, data in raw if code == b"DNA1"), noise
         )
         blocks: list[Block] = []
         owner = -1
@@ -122,45 +135,48 @@ def _raw_blocks(content: memoryview) -> Iterator[tuple[bytes, int, int, int, mem
         position += size
 
 
-def _struct_types(dna: memoryview) -> tuple[list[StructType], int]:
+def _struct_types(dna: memoryview, noise: Set[tuple[str, str]]) -> tuple[list[StructType], int]:
     """Return the structs of the DNA1 block, and where the name lies in a data-block."""
     reader = _DnaReader(bytes(dna))
     names = reader.strings(b"NAME")
     types = reader.strings(b"TYPE")
     lengths = reader.shorts(b"TLEN", len(types))
     fields = reader.structs(b"STRC")
-
-    known: dict[int, tuple[Pointer, ...]] = {}
+    known: dict[int, tuple[list[Pointer], list[tuple[int, int]]]] = {}
     names_at = -1
 
-    def pointers(of: int) -> tuple[Pointer, ...]:
+    def layout(of: int) -> tuple[list[Pointer], list[tuple[int, int]]]:
+        """Return the pointers and the noise of one struct, nested structs included."""
         nonlocal names_at
-        if of not in known:
-            found: list[Pointer] = []
-            offset = 0
-            for field_type, field_name in fields.get(of, ()):
-                name = names[field_name]
-                if types[of] == "ID" and name.startswith("name["):
-                    names_at = offset
-                times = 1
-                for count in re.findall(r"\[(\d+)\]", name):
-                    times *= int(count)
-                if name.startswith(("*", "(")):
-                    size, inner = POINTER_BYTES, (Pointer(0, name.startswith("**")),)
-                else:
-                    size, inner = lengths[field_type], pointers(field_type)
-                found += [
-                    Pointer(offset + turn * size + pointer.offset, pointer.to_pointers)
-                    for turn in range(times if inner else 0)
-                    for pointer in inner
-                ]
-                offset += times * size
-            if fields.get(of) and offset != lengths[of]:
-                raise ValueError(f"struct {types[of]} has {offset} bytes, not {lengths[of]}")
-            known[of] = tuple(found)
+        if of in known:
+            return known[of]
+        pointers: list[Pointer] = []
+        noisy: list[tuple[int, int]] = []
+        offset = 0
+        for field_type, field_name in fields.get(of, ()):
+            name = names[field_name]
+            times = math.prod(int(count) for count in re.findall(r"\[(\d+)\]", name))
+            plain = name.lstrip("*").partition("[")[0]
+            if (types[of], plain) == ("ID", "name"):
+                names_at = offset
+            if name.startswith(("*", "(")):
+                size, inner, inner_noisy = POINTER_BYTES, [Pointer(0, name.startswith("**"))], []
+            else:
+                size = lengths[field_type]
+                inner, inner_noisy = layout(field_type)
+            if (types[of], plain) in noise:
+                noisy.append((offset, times * size))
+                inner = []
+            for start in range(offset, offset + times * size, size) if inner or inner_noisy else ():
+                pointers += [Pointer(start + each.offset, each.to_pointers) for each in inner]
+                noisy += [(start + position, length) for position, length in inner_noisy]
+            offset += times * size
+        if of in fields and offset != lengths[of]:
+            raise ValueError(f"struct {types[of]} has {offset} bytes, not {lengths[of]}")
+        known[of] = pointers, noisy
         return known[of]
 
-    kinds = [StructType(types[of], lengths[of], pointers(of)) for of in fields]
+    kinds = [StructType(types[of], lengths[of], *map(tuple, layout(of))) for of in fields]
     if names_at < 0:
         raise ValueError("data-blocks without names")
     return kinds, names_at

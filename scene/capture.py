@@ -65,6 +65,8 @@ class Capture:
         settings: what was asked for.
         warnings: sentences for the artist, complete once finished.
         save_seconds: how long copying the scene took, all that blocks the session.
+        key: what the capture depends on, as one hash; None until it is known, and where it cannot
+            be known, so that the capture is never used again.
         reused: whether nothing was rendered, because the same had been captured before.
     """
 
@@ -79,7 +81,7 @@ class Capture:
         self._fps = fps
         self._cache = cache
         self._work = work
-        self._name = f"once-{uuid.uuid4().hex}"
+        self.key: str | None = None
         self._child: ChildProcess | None = None
         self._cameras: tuple[Camera, ...] = ()
         self._camera_names: list[str] = []
@@ -225,13 +227,13 @@ class Capture:
         """Use a kept capture of the same; without a hash there can be none."""
         if scene_hash is None:
             return
-        self._name = kept.key(scene_hash, self.settings)
-        shot = kept.find(self._cache, self._name)
+        self.key = kept.key(scene_hash, self.settings)
+        shot = kept.find(self._cache, self.key)
         if shot is None:
             return
         self._cameras = shot.cameras
         shot = dataclasses.replace(shot, **self._words())
-        self._folder = kept.rewrite(shot, cache=self._cache, name=self._name, scratch=self._work)
+        self._folder = kept.rewrite(shot, cache=self._cache, name=self.key, scratch=self._work)
         self.reused = True
         self._warn_of_still_camera()
 
@@ -247,9 +249,10 @@ class Capture:
     def _close(self, code: int) -> None:
         if code != 0:
             raise self._failure(code)
+        name = self.key or f"once-{uuid.uuid4().hex}"
         try:
             self._folder = kept.keep(
-                self._shot(), self._work / "shot", cache=self._cache, name=self._name
+                self._shot(), self._work / "shot", cache=self._cache, name=name
             )
         except ShotError as reason:
             raise CaptureError(f"The capture is not whole: {reason}") from reason

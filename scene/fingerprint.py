@@ -18,8 +18,18 @@ from pathlib import Path
 from .blendfile import POINTER_BYTES, Block, read_blocks
 
 _POINTER = struct.Struct("<Q")
-# The first two fields of a data-block link it to others of its kind in the file, used or not.
-_ID_LINKS = (0, POINTER_BYTES)
+
+# Fields that Blender sets anew at every load or edit and that no picture depends on: the links
+# between all data-blocks of one kind, used or not, and counters that tell when a copy is outdated.
+_NOISE = frozenset(
+    {
+        ("ID", "next"),
+        ("ID", "prev"),
+        ("ID", "session_uid"),
+        ("CurveMapping", "changed_timestamp"),
+        ("CurveProfile", "changed_timestamp"),
+    }
+)
 
 
 def blend_fingerprint(path: Path, *, scene: str) -> str:
@@ -32,7 +42,7 @@ def blend_fingerprint(path: Path, *, scene: str) -> str:
         OSError: it cannot be read.
         KeyError: it has no such scene.
     """
-    blocks = read_blocks(path)
+    blocks = read_blocks(path, noise=_NOISE)
     # A linked data-block has the code b"ID", so a linked scene of the same name is no root.
     local = {block.name: number for number, block in enumerate(blocks) if block.code == b"SC"}
     texts = [number for number, block in enumerate(blocks) if block.code == b"TX"]
@@ -92,16 +102,17 @@ class _Walk:
             for offset in range(0, size - size % POINTER_BYTES, POINTER_BYTES):
                 self._relabel(data, offset, block.owner, to_pointers=False)
             return data
-        if not block.kind.pointers or block.kind.size * block.count != size:
+        kind = block.kind
+        if not (kind.pointers or kind.noise) or kind.size * block.count != size:
             return block.data
         data = bytearray(block.data)
-        for start in range(0, size, block.kind.size):
-            for pointer in block.kind.pointers:
-                offset = start + pointer.offset
-                if block.is_id and offset in _ID_LINKS:
-                    _POINTER.pack_into(data, offset, 0)
-                else:
-                    self._relabel(data, offset, block.owner, to_pointers=pointer.to_pointers)
+        for start in range(0, size, kind.size):
+            for offset, length in kind.noise:
+                data[start + offset : start + offset + length] = bytes(length)
+            for pointer in kind.pointers:
+                self._relabel(
+                    data, start + pointer.offset, block.owner, to_pointers=pointer.to_pointers
+                )
         return data
 
     def _relabel(self, data: bytearray, offset: int, owner: int, *, to_pointers: bool) -> None:

@@ -50,6 +50,14 @@ def finish(running):
     return [*told, progress]
 
 
+def step_until(running, condition):
+    """Steps a capture until its progress meets a condition."""
+    limit = time.monotonic() + LIMIT
+    while not condition(progress := running.step()):
+        assert time.monotonic() < limit, f"still {progress}"
+        time.sleep(0.01)
+
+
 @dataclass
 class Shown:
     """A shot and the pixels of its guides."""

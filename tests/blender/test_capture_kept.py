@@ -1,0 +1,276 @@
+"""What is captured again, and what is not: a kept capture is used only for the very same scene."""
+
+import os
+import shutil
+
+import bpy
+import numpy as np
+import pytest
+from bl_ext.devrepo.depthshot.backend.wire import read_shot
+from bl_ext.devrepo.depthshot.scene import compat
+
+from tests.blender import shots
+
+
+@pytest.fixture
+def scene(empty_scene, tmp_path):
+    """A textured plane, a lamp, a modifier, an animated camera: saved, as an artist's file is."""
+    scene = shots.small(empty_scene, (32, 18))
+    plane = shots.add_plane(scene, half=3)
+    plane.modifiers.new("Wave", "WAVE")
+    tree, output = shots.add_material(plane)
+    glow = tree.nodes.new("ShaderNodeEmission")
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    write_texture(tmp_path, 0.25)
+    texture.image = bpy.data.images.load(str(tmp_path / "texture.png"))
+    tree.links.new(texture.outputs[0], glow.inputs[0])
+    tree.links.new(glow.outputs[0], output.inputs["Surface"])
+    shots.add(scene, "Lamp", bpy.data.lights.new("Lamp", "POINT"))
+    shots.move(shots.add_camera(scene), "location", {1: (0, 0, 8), 5: (2, 0, 8)})
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "artist.blend"))
+    return scene
+
+
+def write_texture(folder, value):
+    image = bpy.data.images.new("made", 4, 4)
+    image.pixels.foreach_set(np.full(64, value, np.float32))
+    image.filepath_raw, image.file_format = str(folder / "texture.png"), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+
+
+def again(scene, tmp_path, **changes):
+    """Captures frames 1 and 2 and returns the finished capture."""
+    return shots.capture(scene, tmp_path / "cache", **{"end": 2, **changes})
+
+
+def test_words_and_seed_render_nothing_again(scene, tmp_path):
+    first = again(scene, tmp_path, prompt="rain", seed=1)
+    guide = first.folder / "guides" / "0001.exr"
+    made = guide.stat().st_mtime_ns
+    second = again(scene, tmp_path, prompt="snow", negative_prompt="fog", seed=2, name="New")
+    assert (first.reused, second.reused) == (False, True)
+    assert second.folder == first.folder
+    assert guide.stat().st_mtime_ns == made
+    shot = read_shot(second.folder)
+    assert (shot.prompt, shot.negative_prompt, shot.seed, shot.name) == ("snow", "fog", 2, "New")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.folder.name]
+
+
+def key_of(scene, tmp_path, **changes):
+    """Returns what a capture says that it depends on, without rendering it."""
+    running = shots.start(scene, tmp_path / "cache", **{"end": 2, **changes})
+    shots.step_until(running, lambda progress: progress.phase != "starting")
+    running.cancel()
+    assert running.key is not None
+    return running.key
+
+
+def playhead(scene, tmp_path):
+    scene.frame_set(4)
+
+
+def selection(scene, tmp_path):
+    for thing in scene.objects:
+        thing.select_set(True)
+    bpy.context.view_layer.objects.active = bpy.data.objects["Lamp"]
+
+
+def own_settings(scene, tmp_path):
+    # Where properties of an add-on lie: as if it had been used.
+    if hasattr(scene, "bl_system_properties_get"):
+        scene.bl_system_properties_get(do_create=True)["depthshot"] = {"prompt": "x", "seed": 3}
+    else:
+        scene["depthshot"] = {"prompt": "x", "seed": 3}
+
+
+def a_take_in_another_scene(scene, tmp_path):
+    other = bpy.data.scenes.new("Scene edit")
+    length = {"length": 2} if bpy.app.version >= (5, 0) else {"frame_end": 3}
+    strips = compat.strips(other.sequence_editor_create())
+    strips.new_effect("take", type="COLOR", channel=1, frame_start=1, **length)
+
+
+def a_take_in_this_scene(scene, tmp_path):
+    length = {"length": 2} if bpy.app.version >= (5, 0) else {"frame_end": 3}
+    strips = compat.strips(scene.sequence_editor_create())
+    strips.new_effect("take", type="COLOR", channel=1, frame_start=1, **length)
+
+
+def things_elsewhere(scene, tmp_path):
+    other = bpy.data.scenes.new("Elsewhere")
+    shots.add_plane(other, "Other")
+
+
+def another_session(scene, tmp_path):
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "artist.blend"))
+
+
+def test_what_no_picture_shows_makes_no_difference(scene, tmp_path):
+    key = key_of(scene, tmp_path)
+    for change in (
+        playhead,
+        selection,
+        own_settings,
+        a_take_in_another_scene,
+        a_take_in_this_scene,
+        things_elsewhere,
+        another_session,
+    ):
+        change(scene, tmp_path)
+        scene = bpy.data.scenes["Scene"]
+        assert key_of(scene, tmp_path) == key, change.__name__
+
+
+def moved_object(scene, tmp_path):
+    bpy.data.objects["Plane"].location.x += 1e-3
+
+
+def moved_vertex(scene, tmp_path):
+    bpy.data.meshes["Plane"].vertices[2].co.z += 1e-3
+
+
+def material(scene, tmp_path):
+    nodes = bpy.data.materials["Material"].node_tree.nodes
+    next(n for n in nodes if n.bl_idname == "ShaderNodeEmission").inputs[1].default_value = 1.01
+
+
+def removed_link(scene, tmp_path):
+    tree = bpy.data.materials["Material"].node_tree
+    tree.links.remove(tree.links[0])
+
+
+def texture_on_disk(scene, tmp_path):
+    write_texture(tmp_path, 0.75)
+
+
+def texture_of_the_same_size_and_time(scene, tmp_path):
+    path = tmp_path / "texture.png"
+    before = path.stat()
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def lamp(scene, tmp_path):
+    bpy.data.lights["Lamp"].energy += 1
+
+
+def modifier(scene, tmp_path):
+    bpy.data.objects["Plane"].modifiers["Wave"].height += 0.01
+
+
+def key_frame(scene, tmp_path):
+    action = bpy.data.objects["Camera"].animation_data.action
+    shots.curves(action)[0].keyframe_points[1].co.y += 0.01
+
+
+def hidden(scene, tmp_path):
+    bpy.data.objects["Plane"].hide_render = True
+
+
+def world(scene, tmp_path):
+    scene.world = bpy.data.worlds.new("World")
+
+
+def exposure(scene, tmp_path):
+    scene.view_settings.exposure = 0.5
+
+
+def samples(scene, tmp_path):
+    scene.cycles.samples = 2
+
+
+def resolution(scene, tmp_path):
+    scene.render.resolution_x = 34
+
+
+def custom_property_that_may_drive(scene, tmp_path):
+    bpy.data.objects["Plane"]["knob"] = 1.0
+
+
+def registered_text(scene, tmp_path):
+    bpy.data.texts.new("functions.py").write("value = 1")
+
+
+def test_whatever_a_picture_may_show_makes_a_difference(scene, tmp_path):
+    keys = {"nothing": key_of(scene, tmp_path)}
+    for change in (
+        moved_object,
+        moved_vertex,
+        material,
+        removed_link,
+        texture_on_disk,
+        texture_of_the_same_size_and_time,
+        lamp,
+        modifier,
+        key_frame,
+        hidden,
+        world,
+        exposure,
+        samples,
+        resolution,
+        custom_property_that_may_drive,
+        registered_text,
+    ):
+        change(scene, tmp_path)
+        keys[change.__name__] = key_of(scene, tmp_path)
+    for settings in ({"end": 3}, {"still": 2}, {"supersample": 2}, {"with_flow": False}):
+        keys[str(settings)] = key_of(scene, tmp_path, **settings)
+    assert len(set(keys.values())) == len(keys), keys
+
+
+def test_a_moved_object_is_rendered_again(scene, tmp_path):
+    first = again(scene, tmp_path)
+    moved_object(scene, tmp_path)
+    second = again(scene, tmp_path)
+    assert not second.reused
+    assert second.folder != first.folder
+
+
+def test_another_image_for_the_still_is_captured_again(scene, tmp_path):
+    shutil.copyfile(tmp_path / "texture.png", tmp_path / "still.png")
+    scene.render.resolution_x = scene.render.resolution_y = 16
+    image = {"still_source": "IMAGE", "still_image": tmp_path / "still.png"}
+    keys = [key_of(scene, tmp_path), *(key_of(scene, tmp_path, **image) for _ in range(2))]
+    write_texture(tmp_path, 0.75)
+    shutil.copyfile(tmp_path / "texture.png", tmp_path / "still.png")
+    keys.append(key_of(scene, tmp_path, **image))
+    assert keys[1] == keys[2]
+    assert len(set(keys)) == 3
+
+
+def test_a_damaged_capture_is_made_again(scene, tmp_path):
+    first = again(scene, tmp_path)
+    guide = first.folder / "guides" / "0002.exr"
+    whole = guide.read_bytes()
+    guide.write_bytes(whole[:100])
+    second = again(scene, tmp_path)
+    assert (second.reused, second.folder) == (False, first.folder)
+    assert guide.stat().st_size == len(whole)
+    guide.unlink()
+    assert not again(scene, tmp_path).reused
+
+
+def test_a_library_on_disk_counts(scene, tmp_path):
+    library = tmp_path / "library.blend"
+    box = shots.add_plane(scene, "Box", half=1, location=(0, 0, 1))
+    bpy.data.libraries.write(str(library), {box})
+    bpy.data.objects.remove(box)
+    with bpy.data.libraries.load(str(library), link=True) as (_, wanted):
+        wanted.objects = ["Box"]
+    scene.collection.objects.link(wanted.objects[0])
+    keys = [key_of(scene, tmp_path), key_of(scene, tmp_path)]
+    other = shots.add_plane(scene, "Other", half=2, location=(0, 0, 2))
+    bpy.data.libraries.write(str(library), {other})
+    bpy.data.objects.remove(other)
+    keys.append(key_of(scene, tmp_path))
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_simulations_are_never_reused(scene, tmp_path):
+    """They depend on caches that no list of files names."""
+    bpy.data.objects["Plane"].modifiers.new("Cloth", "CLOTH")
+    assert not again(scene, tmp_path).reused
+    assert not again(scene, tmp_path).reused
