@@ -16,6 +16,7 @@ from .wire import PROTOCOL
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 30.0
+_STRANGER = "Another program answers where the backend was; generate again to start a new one."
 
 
 class Connection:
@@ -37,7 +38,7 @@ class Connection:
             except requests.RequestException as reason:
                 raise _lost(reason) from reason
         if not isinstance(answer, dict):
-            raise BackendLost("Another program answers where the backend was; try again.")
+            raise BackendLost(_STRANGER)
         return answer
 
     @contextlib.contextmanager
@@ -62,10 +63,7 @@ class Connection:
                 raise _lost(reason) from reason
             with response:
                 if response.status_code == 401:
-                    raise BackendLost(
-                        "Another program answers where the backend was; generate again to start"
-                        " a new one."
-                    )
+                    raise BackendLost(_STRANGER)
                 if not response.ok:
                     raise RequestRefused(_detail(response), response.status_code)
                 yield response
@@ -80,10 +78,13 @@ class Connection:
         try:
             answer = self.json("GET", "/v1/hello")
         except RequestRefused as reason:
-            raise BackendLost(f"What answers is no Depthshot backend ({reason}).") from reason
-        if answer.get("protocol") != PROTOCOL:
+            raise BackendLost(f"{_STRANGER} ({reason})") from reason
+        protocol = answer.get("protocol")
+        if not isinstance(protocol, int) or "draining" not in answer:
+            raise BackendLost(_STRANGER)
+        if protocol != PROTOCOL:
             raise ProtocolMismatch(
-                f"The backend that answers speaks protocol {answer.get('protocol')}, this version"
+                f"The backend that answers speaks protocol {protocol}, this version"
                 f" of Depthshot {PROTOCOL}; close other Blender versions and try again."
             )
         return answer

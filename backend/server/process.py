@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -35,6 +36,7 @@ class WorkerProcess:
         self._process = subprocess.Popen(
             [*command, "--device", device] if device else command,
             cwd=ROOT,
+            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -67,6 +69,7 @@ class WorkerProcess:
             tree = psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             tree = []
+        self._process.stdin.close()
         self._process.kill()
         for process in tree:
             try:
@@ -80,27 +83,35 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Ask it to end by closing its stdin, and see that it does."""
-        try:
-            self._process.stdin.close()
-        except OSError as reason:
-            log.info("closing the worker's stdin: %s", reason)
+        self._process.stdin.close()
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
 
     def _read(self) -> None:
-        with self._process.stdout as stream:
+        with io.BufferedReader(self._process.stdout) as stream:
             for line in stream:
-                if line.endswith(b"\n"):  # a killed process may leave half a line
-                    self._inbox(self, json.loads(line))
+                try:
+                    message = json.loads(line)
+                    say = message["say"]
+                except (ValueError, TypeError, KeyError):
+                    # The half line of a killed process, or what a library printed while Python
+                    # started, before the worker had moved its output away from stdout.
+                    self._note(line)
+                else:
+                    log.debug("worker %d says %s", self.pid, say)
+                    self._inbox(self, message)
         status = self._process.wait()
         self._printer.join()
         self._inbox(self, {"say": "exit", "status": status})
 
     def _print(self) -> None:
-        with self._process.stderr as stream:
+        with io.BufferedReader(self._process.stderr) as stream:
             for line in stream:
-                text = line.decode("utf-8", "replace").rstrip()
-                self._tail.append(text)
-                log.info("worker %d: %s", self.pid, text)
+                self._note(line)
+
+    def _note(self, line: bytes) -> None:
+        text = line.decode("utf-8", "replace").rstrip()
+        self._tail.append(text)
+        log.info("worker %d: %s", self.pid, text)
