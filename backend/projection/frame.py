@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional
 
 from ..wire import Camera
 from .backward import look_up
@@ -98,5 +97,14 @@ def _soften(values: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
 
     Depth is known at pixel centres, so a projected silhouette is a staircase; the true one is not.
     """
-    mean = functional.avg_pool2d(values[None], 3, 1, 1, count_include_pad=False)[0]
-    return torch.where(where, torch.lerp(values, mean, SOFTEN), values)
+    rows, columns = torch.nonzero(where, as_tuple=True)
+    height, width = where.shape
+    mean = values.new_zeros(values.shape[0], len(rows))
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            mean += values[
+                :, (rows + down).clamp(0, height - 1), (columns + right).clamp(0, width - 1)
+            ]
+    result = values.clone()
+    result[:, rows, columns] = torch.lerp(values[:, rows, columns], mean / 9, SOFTEN)
+    return result
