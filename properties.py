@@ -205,6 +205,12 @@ class DepthshotSettings(PropertyGroup):
         options=set(),
     )
 
+    @property
+    def frames(self) -> range:
+        """The frames of the take; empty when the last one lies before the first."""
+        source = self if self.range_source == "OWN" else self.id_data
+        return range(source.frame_start, source.frame_end + 1)
+
 
 class DepthshotStatus(PropertyGroup):
     """What is happening, for panels to draw; decides nothing."""

@@ -90,20 +90,17 @@ def why_not(context: Context) -> str | None:
 
 def _capture_settings(scene: Scene) -> CaptureSettings:
     settings = scene.depthshot
-    own = settings.range_source == "OWN"
-    start, end = (
-        (settings.frame_start, settings.frame_end) if own else (scene.frame_start, scene.frame_end)
-    )
+    frames = settings.frames
     still_frames = {
-        "FIRST": start,
+        "FIRST": frames.start,
         "CURRENT": scene.frame_current,
         "CHOSEN": settings.still_frame,
     }
     render = settings.still_source == "RENDER"
     return CaptureSettings(
         scene=scene.name,
-        frame_start=start,
-        frame_end=end,
+        frame_start=frames.start,
+        frame_end=frames.stop - 1,
         still_source=settings.still_source,
         still_image=None if render else _still_image(settings.still_image),
         still_frame=still_frames[settings.still_choice],

@@ -45,6 +45,10 @@ class DEPTHSHOT_PT_shot(_Tab, Panel):
             pair = column.column(align=True)
             pair.prop(settings, "frame_start")
             pair.prop(settings, "frame_end")
+        frames = settings.frames
+        row = column.split(factor=0.4)
+        row.label()
+        row.label(text=f"{len(frames)} frames, {frames.start} to {frames.stop - 1}")
 
 
 class DEPTHSHOT_PT_model(_Tab, Panel):
@@ -113,9 +117,9 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
         status = context.window_manager.depthshot
         column = self.column()
         column.label(text=f"{status.generated:.0%} of the pixels are generated")
-        row = column.row(align=True)
-        row.operator("depthshot.show_take", icon="SEQUENCE")
-        row.operator("depthshot.open_folder", icon="FILE_FOLDER")
+        buttons = column.column(align=True)
+        buttons.operator("depthshot.show_take", icon="SEQUENCE")
+        buttons.operator("depthshot.open_folder", icon="FILE_FOLDER")
 
 
 def _draw_card(layout: UILayout, settings: DepthshotSettings) -> None:

@@ -21,7 +21,7 @@ class Layout:
     def _part(self, **options):
         return Layout(self.drawn)
 
-    column = row = box = _part
+    column = row = split = _part
 
     def separator(self, **options):
         pass
@@ -89,6 +89,7 @@ def test_only_what_matters_for_the_choices_made_is_drawn(empty_scene):
     settings = empty_scene.depthshot
     drawn = names(draw(sidebar.DEPTHSHOT_PT_shot), "prop")
     assert drawn == ["still_source", "supersample", "still_choice", "range_source"]
+    assert ("label", "250 frames, 1 to 250", "NONE") in draw(sidebar.DEPTHSHOT_PT_shot)
     settings.still_source = "IMAGE"
     settings.still_choice = "CHOSEN"
     settings.range_source = "OWN"
