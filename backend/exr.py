@@ -21,7 +21,7 @@ HALF, FLOAT = 1, 2
 
 _VERSION = 2
 _TILED, _LONG_NAMES, _DEEP, _MULTIPART = 0x200, 0x400, 0x800, 0x1000
-_MAX_HEADER = 1024 * 1024
+_MAX_HEADER = 16 * 1024 * 1024  # Cryptomatte writes the names of all objects into it
 _MAX_PARTS = 64
 _MAX_ATTRIBUTES = 1000
 _MAX_CHANNELS = 256

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import DepthshotError
 
-_LONGEST_QUOTE = 60
+_QUOTE = reprlib.Repr()
+_QUOTE.maxlevel = 3  # a repr without limits could be as deep and as long as the value
+_LONGEST_QUOTE = _QUOTE.maxstring = _QUOTE.maxother = 60
 
 
 def quoted(value: object) -> str:
     """Return `value` as it is shown in a message, shortened."""
-    text = repr(value)
+    text = _QUOTE.repr(value)
     return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
 
 

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from .errors import ShotError
 from .fields import quoted
 
-MAX_PATH = 1024
+MAX_PATH = 1024  # bytes
+MAX_FOLDERS = 32
 _MAX_PART = 255  # bytes of one name in a path, as file systems have it
 # Names that are no plain files on Windows.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
@@ -25,12 +26,13 @@ def check_path(value: object, *, place: str) -> str:
     Raises:
         ShotError: it is absolute, leaves the folder, or uses anything but `/`.
     """
-    if not isinstance(value, str) or not value or len(value) > MAX_PATH:
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_PATH:
         raise ShotError(
             f"{place} must be the path of a file inside the shot's folder, not {quoted(value)}."
         )
     parts = value.split("/")
-    if any(_odd(character) for character in value) or any(_unusable(part) for part in parts):
+    odd = any(_odd(character) for character in value) or any(_unusable(part) for part in parts)
+    if odd or len(value.encode()) > MAX_PATH or len(parts) > MAX_FOLDERS:
         raise ShotError(
             f"{place} must be a relative path inside the shot's folder, written with '/',"
             f" not {quoted(value)}."

@@ -121,25 +121,26 @@ def clean(data: bytes, header: PngHeader, *, place: str) -> tuple[PngHeader, byt
             not exactly as long as the header says.
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
-    bodies: dict[bytes, memoryview] = {}
-    seen: list[bytes] = []
+    bodies: dict[bytes, memoryview] = {}  # of the last chunk of each kind
+    last = b""
     inflating = _Inflating(header.raw_bytes, place)
     for kind, body, chunk in _chunks(data, place=place):
-        if kind in (b"IHDR", b"PLTE", b"tRNS") and (kind in seen or b"IDAT" in seen):
+        if kind in (b"IHDR", b"PLTE", b"tRNS") and (kind in bodies or b"IDAT" in bodies):
             raise _damaged(place)
         if kind == b"IDAT":
-            if b"IDAT" in seen and seen[-1] != b"IDAT":
+            if kind in bodies and last != kind:
                 raise _damaged(place)
             inflating.feed(body)
         elif kind not in _KEPT and kind[0] & 0x20 == 0:  # an unknown chunk that may not be skipped
             raise _damaged(place)
-        seen.append(kind)
-        bodies[kind] = body
         if kind in _KEPT:
             kept.append(chunk)
+        bodies[kind] = body
+        last = kind
         if kind == b"IEND":
             break
-    if not seen or seen[0] != b"IHDR" or seen[-1] != b"IEND" or not inflating.whole:
+    # The first chunk is IHDR: `read_header` saw it, and another one is refused above.
+    if last != b"IEND" or not inflating.whole:
         raise _damaged(place)
     _check_palette(header, bodies, place)
     if header.color == 0 and b"tRNS" in bodies:

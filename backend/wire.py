@@ -233,12 +233,10 @@ def read_shot(folder: Path) -> Shot:
     """
     shot = Shot.from_json(read_json(folder / SHOT_FILE, error=ShotError, largest=MAX_JSON_BYTES))
     root = folder.resolve()
-    for path in shot.required():
-        _check_file(root, shot, path)
     guides = {
         name: paths
         for name, paths in shot.guides.items()
-        if name in KNOWN_GUIDES or all(path is None or (root / path).is_file() for path in paths)
+        if name in KNOWN_GUIDES or all(path is None or _is_file(root / path) for path in paths)
     }
     shot = replace(shot, guides=guides)
     for path in shot.files():
@@ -265,20 +263,23 @@ def write_shot(shot: Shot, folder: Path) -> None:
 
 def _check_file(root: Path, shot: Shot, path: str) -> None:
     file = root / path
-    try:
-        if not file.is_file():  # nor is a link to nothing, or to itself
-            raise ShotError(
-                f"{shot.named_at(path)} names '{path}', but that file is missing; capture the"
-                " shot again."
-            )
-        if file.resolve() != file:
-            raise ShotError(
-                f"{shot.named_at(path)} names '{path}', which is a link; put the file itself there."
-            )
-    except OSError as reason:  # for example a name this system cannot hold
+    if not _is_file(file):
         raise ShotError(
-            f"{shot.named_at(path)} names '{path}', which cannot be read: {reason.strerror}."
-        ) from reason
+            f"{shot.named_at(path)} names '{path}', but that file is missing; capture the shot"
+            " again."
+        )
+    if file.resolve() != file:
+        raise ShotError(
+            f"{shot.named_at(path)} names '{path}', which is a link; put the file itself there."
+        )
+
+
+def _is_file(file: Path) -> bool:
+    """Return whether there is such a file; there is none of a name this system cannot hold."""
+    try:
+        return file.is_file()
+    except OSError:
+        return False
 
 
 def _check_places(stills: tuple[Still, ...]) -> None:

@@ -147,7 +147,7 @@ def test_a_wrong_value_is_named(path, value, named):
         "/etc/passwd", "../still.png", "a/../../b.png", "./a.png", "a//b.png", "a/", "C:/a.png",
         "C:a.png", "a\\b.png", "\\\\host\\a", "", "a\0b.png", "a\nb.png", "nul", "aux.png", "..",
         "dir./a", "a /b.png", "a:b", "a?.png", "x" * 300, "é" * 200, "\ud800.png", "a/" * 600 + "b",
-        ".",
+        ".", "a/" * 32 + "b",
     ],
 )  # fmt: skip
 def test_paths_that_leave_the_folder_or_no_system_keeps(path):
@@ -155,6 +155,12 @@ def test_paths_that_leave_the_folder_or_no_system_keeps(path):
         Shot.from_json(changed("stills.0.image", path))
     with pytest.raises(ShotError, match=r"guides\.depth\[2\] must be"):
         Shot.from_json(changed("guides.depth.2", path))
+
+
+def test_a_long_value_is_quoted_in_short():
+    with pytest.raises(ShotError) as caught:
+        Shot.from_json(changed("cameras", {str(i): [i] * 1000 for i in range(1000)}))
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("path", ["still.png", "a/b/c.exr", "Bild äöü.png", "..a.png", "日本.png"])
@@ -220,6 +226,7 @@ class TestFolder:
             ('{"fps": NaN}', "NaN is not JSON"),
             ('{"fps": 1, "fps": 2}', "twice"),
             ("[" * 100_000, "not valid JSON"),
+            ('{"protocol": ' + "[" * 900 + "]" * 900 + "}", "'protocol' is"),
             ('{"fps": ' + "9" * 5000 + "}", "not valid JSON"),
             ("[]", "must be a JSON object"),
         ],
