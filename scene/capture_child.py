@@ -48,6 +48,7 @@ compat = importlib.import_module(f"{_PACKAGE}.compat")
 depends = importlib.import_module(f"{_PACKAGE}.depends")
 drivers = importlib.import_module(f"{_PACKAGE}.drivers")
 guides = importlib.import_module(f"{_PACKAGE}.child_guides")
+simulations = importlib.import_module(f"{_PACKAGE}.simulations")
 
 
 class Job:
@@ -254,6 +255,13 @@ def warn_of(scene: bpy.types.Scene, job: Job) -> None:
             "warning",
             message="Film > Transparent is on, so the still's background is black; turn it off to"
             " have the world in it.",
+        )
+    moved = simulations.simulated(scene)
+    if moved:
+        job.say(
+            "warning",
+            message=f"Simulated: {', '.join(moved)}; a second Blender may see another state of it"
+            " unless it is baked to an absolute path or into the file.",
         )
     strokes = sorted(
         thing.name

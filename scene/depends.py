@@ -15,10 +15,10 @@ import bpy
 from . import compat
 from .blendfile import BlendFileError
 from .fingerprint import blend_fingerprint
+from .simulations import simulated
 
 _SETTINGS = "depthshot"  # the extension's own properties: prompt, seed, and what the job says
 _FOLDERS_OF = {"SEQUENCE", "TILED"}  # one path stands for many files
-_CACHED_MODIFIERS = {"CLOTH", "SOFT_BODY", "DYNAMIC_PAINT", "FLUID", "PARTICLE_SYSTEM"}
 
 
 def scene_hash(scene: bpy.types.Scene, *, frame: int, scratch: Path) -> str:
@@ -101,15 +101,11 @@ def _hidden_inputs() -> str | None:
     for cache in bpy.data.cache_files:
         if Path(cache.filepath).suffix.lower().startswith(".usd"):
             return f"cache file '{cache.name}'"
-    for thing in bpy.data.objects:
-        for modifier in thing.modifiers:
-            baked = modifier.type == "NODES" and len(modifier.bakes) > 0
-            if baked or modifier.type in _CACHED_MODIFIERS:
-                return f"modifier '{modifier.name}' of object '{thing.name}'"
+    for scene in bpy.data.scenes:
+        for name in simulated(scene):
+            return f"simulation of object '{name}'"
     for tree in (*(material.node_tree for material in bpy.data.materials), *bpy.data.node_groups):
         for node in tree.nodes if tree else ():
             if node.bl_idname == "ShaderNodeScript" and node.mode == "EXTERNAL":
                 return f"script node '{node.name}' in '{tree.name}'"
-    if any(scene.rigidbody_world for scene in bpy.data.scenes):
-        return "the rigid body world"
     return None

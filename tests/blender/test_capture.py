@@ -262,6 +262,21 @@ def test_a_cache_that_cannot_be_written_is_named(scene, tmp_path):
         shots.start(scene, tmp_path / "file" / "cache")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits for the size of a file there")
+def test_a_disk_that_takes_no_more_is_named(scene, tmp_path):
+    """The copy has some 400 kB; here no file can have more than 100."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(CaptureError, match=r"could not be copied to .*; free some space"):
+            shots.start(scene, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert partial(tmp_path) == []
+
+
 REFUSALS = {
     "no active camera": lambda scene: setattr(scene, "camera", None),
     "frame step of 2": lambda scene: setattr(scene, "frame_step", 2),

@@ -269,8 +269,12 @@ def test_a_library_on_disk_counts(scene, tmp_path):
     assert keys[0] == keys[1] != keys[2]
 
 
-def test_simulations_are_never_reused(scene, tmp_path):
+def test_simulations_are_named_and_never_used_again(scene, tmp_path):
     """They depend on caches that no list of files names."""
     bpy.data.objects["Plane"].modifiers.new("Cloth", "CLOTH")
-    assert not again(scene, tmp_path).reused
-    assert not again(scene, tmp_path).reused
+    first = again(scene, tmp_path)
+    second = again(scene, tmp_path)
+    assert (first.key, second.key, second.reused) == (None, None, False)
+    assert first.folder != second.folder
+    (warning,) = first.warnings
+    assert "Simulated: Plane" in warning

@@ -144,15 +144,18 @@ def test_the_compositor_is_in_the_still_and_writes_no_files(scene, tmp_path):
     artist.mkdir()
     compat.write_channel(tree, layers.outputs["Depth"], str(artist / "top"))
     inner = bpy.data.node_groups.new("Inner", "CompositorNodeTree")
-    compat.write_channel(inner, inner.nodes.new("CompositorNodeRLayers").outputs[0], str(artist))
-    tree.nodes.new("CompositorNodeGroup").node_tree = inner
+    inner.interface.new_socket("Depth", in_out="INPUT", socket_type="NodeSocketFloat")
+    compat.write_channel(inner, inner.nodes.new("NodeGroupInput").outputs[0], str(artist / "in"))
+    group = tree.nodes.new("CompositorNodeGroup")
+    group.node_tree = inner
+    tree.links.new(layers.outputs["Depth"], group.inputs[0])
 
     finished = shots.capture(scene, tmp_path / "cache")
     still = pixels(finished.folder / "still.png")
     assert list(artist.iterdir()) == []
     assert np.abs(still - plain)[..., :3].max() > 0.2
     assert np.array_equal(still, own_render(scene, tmp_path / "own.png"))
-    assert list(artist.iterdir()) != []
+    assert sorted(path.name for path in artist.iterdir()) == ["in", "top"]
 
 
 def test_twice_the_size_is_for_the_still_alone(scene, tmp_path):

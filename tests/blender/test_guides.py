@@ -10,7 +10,7 @@ from tests.blender import shots
 
 def bumpy(scene, seed=0, count=9):
     """Adds a landscape with steps: smooth in places, torn in others."""
-    heights = np.random.default_rng(seed).uniform(0, 0.3, (count, count))
+    heights = np.random.default_rng(seed).uniform(0, 0.1, (count, count))
     points = [
         (x * 2 - count + 1, y * 2 - count + 1, heights[y, x])
         for y in range(count)
@@ -52,7 +52,7 @@ def even(depth, share=0.01):
     height, width = depth.shape
     around = np.stack([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)])
     near, far = around.min(axis=0), around.max(axis=0)
-    return np.isfinite(far) & (far - near < share * near)
+    return far < near * (1 + share)  # never where both are infinite
 
 
 def test_depth_is_planar_and_agrees_with_ray_casts(empty_scene, tmp_path):
@@ -60,8 +60,8 @@ def test_depth_is_planar_and_agrees_with_ray_casts(empty_scene, tmp_path):
     bumpy(scene)
     ball = shots.add_mesh(scene, "Shard", [(0, 0, 4), (1.5, 0, 4.5), (0, 1.2, 4.2)], [(0, 1, 2)])
     ball.rotation_euler = (0.1, 0.2, 0)
-    camera = shots.add_camera(scene, location=(1, -4, 9), rotation=(25, 5, 12))
-    camera.data.lens, camera.data.shift_x, camera.data.dof.use_dof = 24, 0.1, True
+    camera = shots.add_camera(scene, location=(1, -3, 9), rotation=(18, 5, 12))
+    camera.data.lens, camera.data.shift_x, camera.data.dof.use_dof = 20, 0.1, True
     camera.data.dof.aperture_fstop = 0.1
     shot = shots.shown(shots.capture(scene, tmp_path))
     depth = shot.depth()
