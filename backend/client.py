@@ -91,6 +91,7 @@ class Backend:
             RequestRefused: the shot was refused; the message says why.
         """
         find_card(model).check_settings(settings)
+        self._be_attached()
         query = {"model": model, "settings": json.dumps(dict(settings))}
         if seed is not None:
             query["seed"] = str(seed)
@@ -141,6 +142,7 @@ class Backend:
             StorageError: the folder holds something else or cannot be written.
             RequestRefused: the job has no finished take.
         """
+        self._be_attached()
         return download_take(self._connection, job_id, folder, on_progress)
 
     def cancel(self, job_id: str) -> None:
@@ -209,6 +211,13 @@ class Backend:
                 raise
             self._connection = Connection(info)
             return self._connection.json(method, path)
+
+    def _be_attached(self) -> None:
+        """Attach again if the server is gone: before work that may take long, so may this."""
+        try:
+            self._connection.hello()
+        except BackendLost:
+            self.reattach()
 
     def _renew(self) -> float:
         """Renew the lease; return how long to wait until the next time."""

@@ -18,7 +18,7 @@ from .wire import PROTOCOL
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 15.0
+LEASE_SECONDS = 30.0  # Blender can hold up all of its Python threads for many seconds
 START_SECONDS = 60.0  # a cold disk and a virus scanner make the first import slow
 _DRAIN_SECONDS = 10.0
 _POLL_SECONDS = 0.1

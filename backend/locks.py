@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from .errors import StorageError
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -19,7 +21,8 @@ _RETRY_SECONDS = 0.05
 class FileLock:
     """An exclusive lock on a file, taken with `with` or `take`; the file stays, empty.
 
-    The descriptor is not inherited, so children of the holder do not keep the lock.
+    `with` raises StorageError when another process keeps it. The descriptor is not inherited, so
+    children of the holder do not keep the lock.
     """
 
     def __init__(self, path: Path, *, timeout: float = 0.0) -> None:
@@ -47,7 +50,10 @@ class FileLock:
 
     def __enter__(self) -> FileLock:
         if not self.take():
-            raise TimeoutError(f"{self._path} is locked by another process")
+            raise StorageError(
+                f"'{self._path.parent}' is in use by another Depthshot process; try again when it"
+                " has ended."
+            )
         return self
 
     def __exit__(

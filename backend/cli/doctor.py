@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({"checks": [asdict(check) for check in checks]}) + "\n")
     else:
         for check in checks:
-            sign = {True: "ok", False: "MISSING", None: ""}[check.ok]
+            sign = {True: "ok", False: "PROBLEM", None: ""}[check.ok]
             sys.stdout.write(f"{check.name:<14}{sign:<9}{check.found}\n")
     return int(any(check.ok is False for check in checks))
 

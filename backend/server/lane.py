@@ -53,12 +53,23 @@ class Lane:
         store: JobStore,
         feed: Feed,
         on_ready: Callable[[str, list[str]], None],
+        is_last_hope: Callable[[], bool],
     ) -> None:
-        """Prepare; `on_ready(device, devices)` is called when the worker knows what there is."""
+        """Prepare.
+
+        Args:
+            device: A torch device.
+            store: Where jobs come from and go to.
+            feed: Told of every change of a job.
+            on_ready: Called as `on_ready(device, devices)` when the worker knows what there is.
+            is_last_hope: Asked, when no worker starts on this device, whether all other devices
+                are in the same state.
+        """
         self._device = device
         self._store = store
         self._feed = feed
         self._on_ready = on_ready
+        self._is_last_hope = is_last_hope
         self._inbox: queue.SimpleQueue[tuple[WorkerProcess | None, dict]] = queue.SimpleQueue()
         self._worker: WorkerProcess | None = None
         self._state = "starting"
@@ -222,6 +233,7 @@ class Lane:
     def _exited(self, status: int) -> None:
         last_words, was = self._worker.last_words(), self._state
         log.warning("worker %d ended with status %d while %s", self._worker.pid, status, was)
+        self._worker.close()
         self._worker = None
         if was == "starting":
             self._state = "failed"
@@ -257,6 +269,8 @@ class Lane:
 
     def _next_job(self) -> None:
         if self._job is not None or self._state == "starting":
+            return
+        if self._state == "failed" and not self._is_last_hope():
             return
         with self._disk_may_be_full():
             self._job = self._store.claim()

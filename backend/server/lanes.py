@@ -56,10 +56,19 @@ class Lanes:
             if other not in (device, "cpu"):
                 self._add(other)
 
+    def _all_failed(self) -> bool:
+        return all(status.state == "failed" for status in self.status())
+
     def _add(self, device: str | None) -> None:
         with self._lock:
             if self._stopped:
                 return
-            lane = Lane(device, store=self._store, feed=self._feed, on_ready=self._on_ready)
+            lane = Lane(
+                device,
+                store=self._store,
+                feed=self._feed,
+                on_ready=self._on_ready,
+                is_last_hope=self._all_failed,
+            )
             self._lanes.append(lane)
             lane.start()

@@ -157,7 +157,7 @@ def test_doctor_fails_where_nothing_can_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     done = run("doctor", "--data", tmp_path / "file" / "data")
     assert done.returncode == 1
-    assert "data folder   MISSING" in done.stdout
+    assert "data folder   PROBLEM" in done.stdout
 
 
 def test_help_names_the_exit_codes_and_hides_the_worker():
