@@ -43,13 +43,13 @@ def carry(sources: Sequence[Source], camera: Camera) -> Splat:
     width, height = sources[0].size
     device = sources[0].surface.device
     nearest = torch.full((height * width,), -1.0, device=device)
-    for x, y, inverse, _ in _samples(sources, camera):
+    for x, y, inverse, _, _ in _samples(sources, camera):
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
         cell = (y[inside].to(torch.int64) * width) + x[inside].to(torch.int64)
         nearest.scatter_reduce_(0, cell, inverse[inside], "amax")
     sums = torch.zeros(5, height * width, dtype=torch.int64, device=device)
     largest = nearest.amax().clamp_min(1e-12)
-    for x, y, inverse, colour in _samples(sources, camera):
+    for x, y, inverse, spread, colour in _samples(sources, camera):
         values = torch.cat([colour, (inverse / largest)[None], torch.ones_like(inverse)[None]])
         left, top = (x - 0.5).floor(), (y - 0.5).floor()
         for row in (top, top + 1):
@@ -58,7 +58,7 @@ def carry(sources: Sequence[Source], camera: Camera) -> Splat:
                 cell = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).to(
                     torch.int64
                 )
-                front = inverse >= nearest[cell] * (1 - JUMP)
+                front = inverse + spread >= nearest[cell] * (1 - JUMP)
                 front &= (row >= 0) & (row < height) & (column >= 0) & (column < width)
                 kept = (values[:, front] * share[front] * ONE).round().to(torch.int64)
                 sums.index_add_(1, cell[front], kept)
@@ -74,8 +74,8 @@ def carry(sources: Sequence[Source], camera: Camera) -> Splat:
 
 def _samples(
     sources: Sequence[Source], camera: Camera
-) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Yield x, y, inverse depth (N,) and colour (3, N) in the frame, for each sub-sample."""
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Yield x, y, inverse depth, its change within a pixel (N,) and colour (3, N) in the frame."""
     for source in sources:
         a, b = (matrix.tolist() for matrix in pixel_transfer(source.camera, camera))
         inverse, slope_x, slope_y, _ = source.surface
@@ -94,5 +94,6 @@ def _samples(
                 h[0][front] * scale,
                 h[1][front] * scale,
                 here[front] * scale,
+                (slope_x.abs() + slope_y.abs())[front] * scale,
                 source.pure[:, front],
             )
