@@ -201,9 +201,9 @@ def wrong_archives(place: Path) -> dict[str, tuple[bytes, str]]:
         target.writestr(link, "/etc/passwd")
     whole = (place / "shot.zip").read_bytes()
     return {
-        "no zip": (b"not a zip", "not a sound zip file"),
-        "nothing": (b"", "not a sound zip file"),
-        "cut off": (whole[: len(whole) // 2], "not a sound zip file"),
+        "no zip": (b"not a zip", "no zip file"),
+        "nothing": (b"", "no zip file"),
+        "cut off": (whole[: len(whole) // 2], "no zip file"),
         "no shot.json": (archive({"a.txt": b"a"}), "no shot.json"),
         "no cameras": (with_json(cameras=[]), "'cameras'"),
         "another protocol": (with_json(protocol=99), "'protocol' is 99"),

@@ -1,5 +1,7 @@
 """Several devices share the work, and one that does not work holds nothing up."""
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from backend.jobs import JobStore
 from backend.server.feed import Feed
 from backend.server.lanes import Lanes
 from backend.server.leases import TICK_SECONDS, Leases
-from tests.backends import wait_until
+from tests.backends import gone, wait_until
 
 
 @pytest.fixture
@@ -87,11 +89,25 @@ def test_two_workers_share_the_jobs(lanes, store, queue):
     assert [(store.job(job).state, store.job(job).attempts) for job in jobs] == [("done", 1)] * 6
 
 
-def test_a_lane_that_stops_leaves_its_worker_no_time(lanes, store, queue):
+def test_a_worker_that_hangs_is_replaced_and_its_job_done(lanes, store, queue, monkeypatch):
+    monkeypatch.setattr("backend.server.lane._SLICE_SECONDS", 0.5)
+    lanes._add("cpu")
+    wait_until(lambda: states(lanes) == ["ready"])
+    pid = lanes.status()[0].pid
+    os.kill(pid, signal.SIGSTOP)  # it says nothing any more, and does not end either
+    job = queue()
+    lanes.wake()
+    wait_until(lambda: store.open_jobs() == 0)
+    assert gone(pid)
+    assert (store.job(job).state, store.job(job).crashes) == ("done", 1)
+
+
+def test_after_the_stop_nothing_begins(lanes, store, queue):
     lanes.start()
-    queue()
+    job = queue()
     lanes.stop()
-    lanes.start()  # too late: nothing begins any more
+    assert store.job(job).state == "queued"
+    lanes.start()
     assert len(lanes.status()) == 1
 
 
