@@ -213,9 +213,12 @@ class DepthshotSettings(PropertyGroup):
 
 
 class DepthshotStatus(PropertyGroup):
-    """What is happening, for panels to draw; decides nothing."""
+    """What is happening, for panels to draw; decides nothing.
 
-    running: BoolProperty(name="Running", description="Whether a take is being generated")
+    Blender saves it with a file, so it can be of another session: whether a generation runs is
+    the runner's to say.
+    """
+
     phase: StringProperty(name="Phase", description="What is being done right now")
     progress: FloatProperty(
         name="Progress",

@@ -83,7 +83,6 @@ class Runner:
     def _publish(self) -> None:
         generation, status = self._generation, _status()
         ended = generation.outcome is not None
-        status.running = not ended
         status.phase = "" if ended else generation.clock.phase
         status.progress = generation.clock.share
         status.time_left = "" if ended else in_words(generation.clock.seconds_left())

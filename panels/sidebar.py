@@ -5,6 +5,7 @@ from __future__ import annotations
 from bpy.types import Context, Panel, UILayout
 
 from ..backend.models import cards
+from ..operators.runner import runner
 from ..properties import DepthshotSettings, card_attribute
 from .text import paragraph
 
@@ -30,7 +31,7 @@ class DEPTHSHOT_PT_shot(_Tab, Panel):
         """Draw the panel."""
         settings = context.scene.depthshot
         column = self.column()
-        column.active = not context.window_manager.depthshot.running
+        column.active = not runner.running
         column.prop(settings, "still_source")
         if settings.still_source == "IMAGE":
             column.prop(settings, "still_image")
@@ -60,7 +61,7 @@ class DEPTHSHOT_PT_model(_Tab, Panel):
         """Draw the panel."""
         settings = context.scene.depthshot
         column = self.column()
-        column.active = not context.window_manager.depthshot.running
+        column.active = not runner.running
         column.prop(settings, "model")
         _draw_card(column, settings)
         column.separator()
@@ -80,11 +81,11 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
         status = context.window_manager.depthshot
         column = self.column()
         choice = column.column()
-        choice.active = not status.running
+        choice.active = not runner.running
         choice.prop(settings, "target")
         choice.prop(settings, "landing")
         column.separator()
-        if status.running:
+        if runner.running:
             column.progress(factor=status.progress, text=status.phase)
             row = column.row()
             row.label(text=f"{status.time_left} left" if status.time_left else "")

@@ -17,6 +17,7 @@ from bl_ext.devrepo.depthshot.operators.clock import Stage
 from bl_ext.devrepo.depthshot.operators.generation import Generation, Outcome
 from bl_ext.devrepo.depthshot.operators.pending import pending_takes
 from bl_ext.devrepo.depthshot.operators.request import read_request
+from bl_ext.devrepo.depthshot.operators.runner import runner
 from bl_ext.devrepo.depthshot.preferences import EXTENSION, PYTHON_VARIABLE, preferences
 
 from tests.blender import takes
@@ -110,7 +111,7 @@ def test_from_a_scene_to_the_timeline(shot, tmp_path):
     status = bpy.context.window_manager.depthshot
     assert status.message == "3 frames landed in “Scene edit”."
     assert not status.failed
-    assert not status.running
+    assert not runner.running
     assert "The take lies in the scene “Scene edit”" in status.warnings
     assert 0 < status.generated < 0.5
     assert waiting() == []

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import bpy
 import pytest
 from bl_ext.devrepo.depthshot.backend.models import cards
+from bl_ext.devrepo.depthshot.operators.runner import runner
 from bl_ext.devrepo.depthshot.panels import CLASSES, sidebar
 from bl_ext.devrepo.depthshot.panels.text import paragraph
 from bl_ext.devrepo.depthshot.preferences import DepthshotPreferences
@@ -108,11 +109,11 @@ def test_a_models_settings_are_drawn_from_its_card(empty_scene, card):
     assert drawn == ["model", *own, "prompt", "negative_prompt", "seed"]
 
 
-def test_generate_gives_way_to_progress_and_cancel(status):
+def test_generate_gives_way_to_progress_and_cancel(status, monkeypatch):
     drawn = draw(sidebar.DEPTHSHOT_PT_take)
     assert names(drawn, "operator") == ["depthshot.generate", "depthshot.fetch"]
     assert not names(drawn, "progress")
-    status.running = True
+    monkeypatch.setattr(runner, "_generation", object())
     status.phase = "Capturing: rendering guides 3/48"
     status.progress = 0.25
     status.time_left = "about 40 s"

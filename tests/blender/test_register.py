@@ -134,7 +134,7 @@ def all_properties():
 
 def test_everything_has_a_tooltip(empty_scene):
     found = all_properties()
-    assert len(found) > 30
+    assert len(found) > 25
     for name, prop in found:
         assert prop.name, name
         assert prop.description, name

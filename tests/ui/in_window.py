@@ -126,12 +126,15 @@ def artist(runner):
     bpy.ops.wm.save_mainfile()
     press("generate")
     yield 0.5
+    # Saved while it runs; opened again, nothing runs any more.
+    bpy.ops.wm.save_mainfile()
     bpy.ops.wm.read_homefile()
     yield from wait_while(lambda: runner.running)
     assert "choose Fetch Take" in status().message, status().message
     assert names() == ["Scene"]
     bpy.ops.wm.open_mainfile(filepath=str(FOLDER / "shot.blend"))
     yield 0.5
+    assert bpy.ops.depthshot.generate.poll()
     press("fetch")
     yield from wait_while(lambda: runner.running)
     assert status().message == "8 frames landed in “Scene edit”.", status().message
