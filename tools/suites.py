@@ -13,7 +13,7 @@ from . import environments, pip
 from .console import DevError, answer, say
 from .environments import ROOT, Environment
 
-NAMES = ("backend", "blender", "gpu")
+NAMES = ("backend", "blender", "ui", "gpu")
 # A process that hangs at exit would otherwise hang whoever waits for it.
 LIMIT_SECONDS = 20 * 60
 _NO_TESTS = 5

@@ -1,12 +1,13 @@
 """What only a Blender with a window can show: timers, undo in a window, opening and closing files.
 
 Runs where there is a Blender: `DEPTHSHOT_BLENDER`, or `blender` on PATH. Without a display it needs
-xvfb-run. The backend's Python is `DEPTHSHOT_BACKEND_PYTHON` or the checkout's own.
+xvfb-run. The backend runs with the Python of these tests.
 """
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,8 @@ pytestmark = [
 
 def test_an_artists_way_through_a_window(tmp_path):
     environment = {
-        "DEPTHSHOT_BACKEND_PYTHON": str(ROOT / ".env/backend/bin/python"),
         **os.environ,
+        "DEPTHSHOT_BACKEND_PYTHON": sys.executable,
         "DEPTHSHOT_DATA_DIR": str(tmp_path / "data"),
         "BLENDER_USER_RESOURCES": str(tmp_path / "user"),
     }
