@@ -67,16 +67,23 @@ def fill_holes(
     return result.view_as(colour)
 
 
-def fill_background(inverse: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
-    """Return inverse depth (H, W) with holes at the depth of the far side beside them.
+def fill_background(
+    values: torch.Tensor, seen: torch.Tensor, inverse: torch.Tensor
+) -> torch.Tensor:
+    """Return values (C, H, W) with holes of unknown depth filled from the far side beside them.
 
     What opens up when a camera moves is background: a pixel counts by the square of its depth.
+
+    Args:
+        values: (C, H, W), colour or inverse depth or both.
+        seen: (H, W) bool.
+        inverse: (H, W) inverse depth where seen.
     """
     if bool(seen.all()) or not bool(seen.any()):
-        return inverse
+        return values
     middle = inverse[seen].median().clamp_min(1e-9)
     share = (middle / inverse.clamp_min(1e-12)).square_().clamp_(1e-3, 1) * seen
-    return torch.where(seen, inverse, _push_pull(inverse[None, None], share[None, None])[0, 0])
+    return torch.where(seen, values, _push_pull(values[None], share[None, None])[0])
 
 
 def _slice_position(inverse: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,6 @@ import torch
 
 from ..geometry import pixel_transfer
 from ..wire import Camera
-from .fill import fill_background
 from .source import Source
 from .surface import JUMP
 
@@ -30,7 +29,7 @@ class Splat:
     Attributes:
         colour: (3, H, W); meaningless where not seen.
         seen: (H, W) bool.
-        inverse: (H, W) inverse depth; in holes that of the background beside them.
+        inverse: (H, W) inverse depth; the same.
     """
 
     colour: torch.Tensor
@@ -67,9 +66,8 @@ def carry(sources: Sequence[Source], camera: Camera) -> Splat:
     seen = total > LEAST * SIDE**2 * ONE
     means = (sums[:4].double() / total.clamp_min(1.0)).float()
     means[3] *= largest
-    grid = seen.view(height, width)
-    inverse = fill_background(means[3].view(height, width), grid)
-    return Splat(means[:3].view(3, height, width), grid, inverse)
+    means = means.view(4, height, width)
+    return Splat(means[:3], seen.view(height, width), means[3])
 
 
 def _samples(

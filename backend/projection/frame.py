@@ -9,7 +9,7 @@ import torch
 
 from ..wire import Camera
 from .backward import look_up
-from .fill import fill_holes
+from .fill import fill_background, fill_holes
 from .forward import carry
 from .merge import merge_views
 from .source import Source
@@ -58,7 +58,8 @@ def project_frame(
         views = [view.without(gone) for view, gone in zip(views, moved, strict=True)]
     view = merge_views(views, nearness)
     hard = silhouette & ~(view.mixed & view.seen)
-    return _finish(view.colour, view.seen, surface, camera, hard=hard, fill=fill)
+    colour = fill_holes(view.colour, view.seen, surface, camera) if fill else view.colour
+    return _finish(colour, view.seen, surface[0], hard=hard, fill=fill)
 
 
 def carry_frame(sources: Sequence[Source], camera: Camera, *, fill: bool = True) -> Projection:
@@ -70,26 +71,26 @@ def carry_frame(sources: Sequence[Source], camera: Camera, *, fill: bool = True)
         fill: Whether to fill what no still shows; else it is black.
     """
     splat = carry(sources, camera)
-    surface = describe_surface(splat.inverse)
-    return _finish(splat.colour, splat.seen, surface, camera, hard=edges(surface), fill=fill)
+    both = torch.cat([splat.colour, splat.inverse[None]])
+    both = fill_background(both, splat.seen, splat.inverse)
+    hard = edges(describe_surface(both[3]))
+    return _finish(both[:3], splat.seen, both[3], hard=hard, fill=fill)
 
 
 def _finish(
     colour: torch.Tensor,
     seen: torch.Tensor,
-    surface: torch.Tensor,
-    camera: Camera,
+    inverse: torch.Tensor,
     *,
     hard: torch.Tensor,
     fill: bool,
 ) -> Projection:
-    """Fill what is not seen and soften silhouettes that are harder than a renderer's."""
+    """Blacken what is not seen, or soften silhouettes that are harder than a renderer's."""
     generated = (~seen).to(colour.dtype)
     if not fill:
-        return Projection(colour * seen, generated, surface[0])
-    whole = torch.cat([fill_holes(colour, seen, surface, camera), generated[None]])
-    soft = _soften(whole, hard)
-    return Projection(soft[:3], soft[3], surface[0])
+        return Projection(colour * seen, generated, inverse)
+    soft = _soften(torch.cat([colour, generated[None]]), hard)
+    return Projection(soft[:3], soft[3], inverse)
 
 
 def _soften(values: torch.Tensor, where: torch.Tensor) -> torch.Tensor:

@@ -111,15 +111,13 @@ class _Job:
                 "The depth of every still is infinite everywhere, so nothing can be projected;"
                 " point the camera at something and capture again."
             )
-        return [
-            prepare_source(
-                self.reader.still(number).pixels,
-                depth,
-                self.reader.still_camera(number),
-                device=self.device,
-            )
-            for number, depth in enumerate(depths)
-        ]
+        sources = []
+        for number, depth in enumerate(depths):
+            self.sink.progress(PHASE, 0, self.shot.frames)
+            camera = self.reader.still_camera(number)
+            pixels = self.reader.still(number).pixels
+            sources.append(prepare_source(pixels, depth, camera, device=self.device))
+        return sources
 
     def _give(self, index: int, made: Future[_Made]) -> None:
         image, mask, depth = made.result()
