@@ -45,14 +45,14 @@ class Transfer:
         y: (H, W).
         inverse: (H, W) inverse depth there.
         inside: (H, W) bool: in front of it and inside its picture.
-        jacobian: (4, H, W) dx/du, dx/dv, dy/du, dy/dv along the surface.
+        scale: (H, W) depth here divided by depth there.
     """
 
     x: torch.Tensor
     y: torch.Tensor
     inverse: torch.Tensor
     inside: torch.Tensor
-    jacobian: torch.Tensor
+    scale: torch.Tensor
 
 
 def transfer_pixels(surface: torch.Tensor, camera: Camera, other: Camera) -> Transfer:
@@ -63,7 +63,7 @@ def transfer_pixels(surface: torch.Tensor, camera: Camera, other: Camera) -> Tra
         camera: Camera of the pixels.
         other: Camera they are looked for in, of the same size.
     """
-    inverse, slope_x, slope_y = surface[:3]
+    inverse = surface[0]
     height, width = inverse.shape
     a, b = (matrix.tolist() for matrix in pixel_transfer(camera, other))
     u = torch.arange(width, device=inverse.device, dtype=torch.float32) + 0.5
@@ -73,14 +73,22 @@ def transfer_pixels(surface: torch.Tensor, camera: Camera, other: Camera) -> Tra
     scale = torch.where(front, h[2], 1.0).reciprocal_()
     x, y = h[0] * scale, h[1] * scale
     inside = front & (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    return Transfer(x, y, inverse * scale, inside, scale)
+
+
+def jacobian_of(
+    moved: Transfer, surface: torch.Tensor, camera: Camera, other: Camera
+) -> torch.Tensor:
+    """Return (4, H, W) dx/du, dx/dv, dy/du, dy/dv of a transfer, along the surface."""
+    a, b = (matrix.tolist() for matrix in pixel_transfer(camera, other))
     columns = []
-    for place, row in ((x, 0), (y, 1)):
-        for axis, slope in ((0, slope_x), (1, slope_y)):
+    for place, row in ((moved.x, 0), (moved.y, 1)):
+        for axis, slope in ((0, surface[1]), (1, surface[2])):
             # The quotient rule for h[row] / h[2], whose parts have the slopes a + b * slope.
             top = slope * b[row] + a[row][axis]
             bottom = slope * b[2] + a[2][axis]
-            columns.append(top.sub_(bottom.mul_(place)).mul_(scale))
-    return Transfer(x, y, inverse * scale, inside, torch.stack(columns))
+            columns.append(top.sub_(bottom.mul_(place)).mul_(moved.scale))
+    return torch.stack(columns)
 
 
 def visible(surface: torch.Tensor, moved: Transfer) -> torch.Tensor:
@@ -120,7 +128,7 @@ def look_up(
     )
     edge = source.near_edge.flatten()[own] & seen
     colour = sample(source.picture, moved.x, moved.y, size=source.size)
-    jacobian = moved.jacobian
+    jacobian = jacobian_of(moved, surface, camera, source.camera)
     area = (jacobian[0] * jacobian[3] - jacobian[1] * jacobian[2]).abs_()
     density = area.sqrt_().mul_(source.picture.shape[2] / width)
     flat = colour.flatten(1)

@@ -61,10 +61,9 @@ def carry(sources: Sequence[Source], camera: Camera) -> Splat:
                 front &= (row >= 0) & (row < height) & (column >= 0) & (column < width)
                 kept = (values[:, front] * share[front] * ONE).round().to(torch.int64)
                 sums.index_add_(1, cell[front], kept)
-    # Exact integers leave the sums here; doubles keep them exact.
-    total = sums[4].double()
+    total = sums[4]
     seen = total > LEAST * SIDE**2 * ONE
-    means = (sums[:4].double() / total.clamp_min(1.0)).float()
+    means = sums[:4].float() / total.clamp_min(1).float()
     means[3] *= largest
     means = means.view(4, height, width)
     return Splat(means[:3], seen.view(height, width), means[3])
