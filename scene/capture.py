@@ -86,6 +86,7 @@ class Capture:
         self._cameras: tuple[Camera, ...] = ()
         self._camera_names: list[str] = []
         self._folder: Path | None = None
+        self._reason: str | None = None
         self._progress = _progress("starting", 0, 1)
 
     @classmethod
@@ -117,6 +118,9 @@ class Capture:
             save_copy(context.preferences, capture._work / "copy.blend")
             capture.save_seconds = time.perf_counter() - began
             capture._child = ChildProcess(capture._work, capture._job())
+        except OSError as reason:
+            capture.cancel()
+            raise _unwritable(cache, reason) from reason
         except CaptureError:
             capture.cancel()
             raise
@@ -220,6 +224,8 @@ class Capture:
                 self._check_aspect(*event["size"])
             case "warning":
                 self.warnings.append(event["message"])
+            case "failed":
+                self._reason = event["reason"]
             case "refused":
                 raise CaptureError(event["message"])
 
@@ -297,12 +303,10 @@ class Capture:
 
     def _failure(self, code: int) -> CaptureError:
         log = self._cache / FAILED_LOG
-        shutil.copyfile(self._child.log, log)
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        reason = lines[-1].strip() if lines else f"exit code {code}"
+        self._child.log.replace(log)  # needs no space, unlike a copy
         return CaptureError(
-            f"The second Blender failed while {self._progress.message} ({reason}); its log is"
-            f" '{log}'."
+            f"The second Blender failed while {self._progress.message}"
+            f" ({self._reason or f'exit code {code}'}); its log is '{log}'."
         )
 
 
@@ -322,8 +326,12 @@ def _make_work_folder(cache: Path) -> Path:
     try:
         work.mkdir(parents=True)
     except OSError as reason:
-        raise CaptureError(
-            f"The folder for captures '{cache}' cannot be written ({reason.strerror}); choose"
-            " another one in the preferences."
-        ) from reason
+        raise _unwritable(cache, reason) from reason
     return work
+
+
+def _unwritable(cache: Path, reason: OSError) -> CaptureError:
+    return CaptureError(
+        f"The folder for captures '{cache}' cannot be written ({reason.strerror}); free some"
+        " space there or choose another one in the preferences."
+    )

@@ -300,19 +300,23 @@ def run(job: Job) -> int:
 
 def main() -> None:
     """Run the job named on the command line and end the process with its code."""
-    code = FAILED
+    code, job = FAILED, None
     try:
         job = Job(Path(sys.argv[sys.argv.index("--") + 1]))
         follow_parent(job.work)
         code = run(job)
     finally:
         # Blender's own exit can crash, hang or replace the code, so the process ends here.
-        if code == FAILED:
-            traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        _leaving.acquire()
-        os._exit(code)
+        try:
+            if code == FAILED:
+                traceback.print_exc()
+                if job is not None:
+                    job.say("failed", reason=traceback.format_exc().strip().splitlines()[-1])
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            _leaving.acquire()
+            os._exit(code)
 
 
 if __name__ == "__main__":

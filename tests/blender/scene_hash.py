@@ -9,11 +9,13 @@ import json
 import warnings
 
 import bpy
+import numpy as np
 
 _UI = {"window_managers", "screens", "workspaces"}
 # Time stamps and counters of Blender's own that change by themselves.
 _VOLATILE = {"rna_type", "session_uid", "original", "bl_rna", "depsgraph", "preview"}
 _DEEPEST = 12
+_LONG = 64  # an array with more values, as an image's pixels, goes in as a hash
 
 
 def session_state() -> dict[str, object]:
@@ -76,6 +78,10 @@ def _describe(value: object, *, depth: int) -> object:
         return sorted(map(str, value))
     if isinstance(value, bpy.types.ID) and depth > 0 and not value.is_embedded_data:
         return _name(value)
+    if isinstance(value, bpy.types.bpy_prop_array) and len(value) > _LONG:
+        numbers = np.empty(len(value), type(value[0]))
+        value.foreach_get(numbers)
+        return hashlib.sha256(numbers.tobytes()).hexdigest()
     if isinstance(value, bpy.types.bpy_struct):
         return _describe_struct(value, depth=depth)
     if hasattr(value, "__iter__"):

@@ -54,11 +54,10 @@ def test_simple_expressions_need_no_permission(empty_scene, tmp_path):
     assert [camera.transform_matrix[0][3] for camera in shot.cameras] == pytest.approx([0.5, 1])
 
 
-def test_a_function_that_only_this_session_knows_is_named(empty_scene, tmp_path):
-    bpy.app.driver_namespace["dolly"] = lambda frame: frame * 2.0
+def test_a_function_that_only_this_session_knows_is_named(empty_scene, tmp_path, monkeypatch):
     driven_camera(empty_scene, "dolly(frame)")
     scene = reopen(tmp_path / "artist.blend", trusted=True)
-    bpy.app.driver_namespace["dolly"] = lambda frame: frame * 2.0
+    monkeypatch.setitem(bpy.app.driver_namespace, "dolly", lambda frame: frame * 2.0)
     scene.camera.animation_data.drivers[0].driver.expression = "dolly(frame)"
     scene.frame_set(3)
     assert scene.camera.location.x == 6
