@@ -102,14 +102,7 @@ def read_depth(path: Path, *, size: tuple[int, int], place: str) -> np.ndarray:
     """
     header = _header(path, size=size, place=place)
     channel = _depth_channel(header, place=place)
-    if channel.kind != exr.FLOAT:
-        raise ShotError(
-            f"{place}: the channel '{channel.name}' is not 32-bit float; depth needs all 32 bits."
-        )
-    depth = _read_channels(path, header, (channel,), place=place)[..., 0]
-    _refuse(~(depth > 0), depth, "depth must be above 0 metres", place=place)
-    depth[depth >= NO_HIT] = np.inf
-    return depth
+    return _as_depth(_read_channels(path, header, (channel,), place=place)[..., 0], place=place)
 
 
 def read_flow(path: Path, *, size: tuple[int, int], place: str) -> np.ndarray:
@@ -129,23 +122,27 @@ def read_flow(path: Path, *, size: tuple[int, int], place: str) -> np.ndarray:
         ShotError: no EXR, a channel is missing, another size, or a value that is not finite.
     """
     header = _header(path, size=size, place=place)
-    by_name = {channel.name: channel for channel in header.channels}
-    if all(name in by_name for name in FLOW_NAMES):
-        chosen, signs = tuple(by_name[name] for name in FLOW_NAMES), (1, 1, 1, 1)
-    else:
-        chosen = tuple(_ending(header, f"Vector.{letter}", place=place) for letter in "XYZW")
-        signs = VECTOR_SIGNS
-    if None in chosen:
-        raise ShotError(
-            f"{place} has no flow: it needs the channels {', '.join(FLOW_NAMES)},"
-            f" or Blender's Vector.X, Y, Z and W; it has {_names(header)}."
-        )
-    if any(channel.kind not in (exr.HALF, exr.FLOAT) for channel in chosen):
-        raise ShotError(f"{place}: flow must be stored as float.")
-    flow = _read_channels(path, header, chosen, place=place)
-    _refuse(~np.isfinite(flow).all(axis=2), flow, "flow must be finite", place=place)
-    flow *= np.asarray(signs, np.float32)
-    return flow
+    chosen, signs = _flow_channels(header, place=place)
+    return _as_flow(_read_channels(path, header, chosen, place=place), signs, place=place)
+
+
+def read_depth_and_flow(
+    path: Path, *, size: tuple[int, int], depth_place: str, flow_place: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read both from one file that holds both, decoding it once.
+
+    Returns:
+        What `read_depth` and `read_flow` return.
+
+    Raises:
+        ShotError: as those two say, with `depth_place` or `flow_place` in front.
+    """
+    header = _header(path, size=size, place=depth_place)
+    depth_channel = _depth_channel(header, place=depth_place)
+    flow_channels, signs = _flow_channels(header, place=flow_place)
+    both = _read_channels(path, header, (depth_channel, *flow_channels), place=depth_place)
+    depth = _as_depth(np.ascontiguousarray(both[..., 0]), place=depth_place)
+    return depth, _as_flow(np.ascontiguousarray(both[..., 1:]), signs, place=flow_place)
 
 
 def write_depth(path: Path, depth: np.ndarray) -> None:
@@ -201,7 +198,43 @@ def _depth_channel(header: exr.ExrHeader, *, place: str) -> exr.Channel:
     )
     if found is None:
         raise ShotError(f"{place} has no depth channel (Z); it has {_names(header)}.")
+    if found.kind != exr.FLOAT:
+        raise ShotError(
+            f"{place}: the channel '{found.name}' is not 32-bit float; depth needs all 32 bits."
+        )
     return found
+
+
+def _flow_channels(
+    header: exr.ExrHeader, *, place: str
+) -> tuple[tuple[exr.Channel, ...], tuple[int, ...]]:
+    """Return the four channels of flow, and what to multiply each with."""
+    by_name = {channel.name: channel for channel in header.channels}
+    if all(name in by_name for name in FLOW_NAMES):
+        chosen, signs = tuple(by_name[name] for name in FLOW_NAMES), (1, 1, 1, 1)
+    else:
+        chosen = tuple(_ending(header, f"Vector.{letter}", place=place) for letter in "XYZW")
+        signs = VECTOR_SIGNS
+    if None in chosen:
+        raise ShotError(
+            f"{place} has no flow: it needs the channels {', '.join(FLOW_NAMES)},"
+            f" or Blender's Vector.X, Y, Z and W; it has {_names(header)}."
+        )
+    if any(channel.kind not in (exr.HALF, exr.FLOAT) for channel in chosen):
+        raise ShotError(f"{place}: flow must be stored as float.")
+    return chosen, signs
+
+
+def _as_depth(depth: np.ndarray, *, place: str) -> np.ndarray:
+    _refuse(~(depth > 0), depth, "depth must be above 0 metres", place=place)
+    depth[depth >= NO_HIT] = np.inf
+    return depth
+
+
+def _as_flow(flow: np.ndarray, signs: tuple[int, ...], *, place: str) -> np.ndarray:
+    _refuse(~np.isfinite(flow).all(axis=2), flow, "flow must be finite", place=place)
+    flow *= np.asarray(signs, np.float32)
+    return flow
 
 
 def _ending(header: exr.ExrHeader, end: str, *, place: str) -> exr.Channel | None:

@@ -114,6 +114,22 @@ class ShotReader:
         place = self._place("flow", index, path)
         return media.read_flow(self.folder / path, size=self.shot.size, place=place)
 
+    def depth_and_flow(self, index: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return `depth` and `flow` of a frame; a file that holds both is decoded once.
+
+        Raises:
+            ShotError: the file is not usable; the message names the frame.
+        """
+        path = self.shot.guide("depth")[index]
+        if path is None or path != self.shot.guide("flow")[index]:
+            return self.depth(index), self.flow(index)
+        return media.read_depth_and_flow(
+            self.folder / path,
+            size=self.shot.size,
+            depth_place=self._place("depth", index, path),
+            flow_place=self._place("flow", index, path),
+        )
+
     def _place(self, guide: str, index: int, path: str) -> str:
         return f"Frame {self.shot.frame(index)}, guides.{guide}[{index}] '{path}'"
 

@@ -12,7 +12,7 @@ from backend import media
 from backend.errors import ShotError
 from backend.reader import ShotReader
 from backend.wire import Still, read_shot, write_shot
-from tests.analytic import path, render, static_flow
+from tests.analytic import path, render, static_flow, write_exr
 from tests.pngs import png
 
 SIZE = (64, 40)
@@ -45,6 +45,48 @@ def test_the_still_is_the_render_to_16_bits(make_shot):
     assert still.bits == 16
     assert reader.still_camera(0) == reader.shot.cameras[1]
     assert reader.still(0) is still
+
+
+def one_file_for_both(folder) -> ShotReader:
+    """Put depth and flow of frame 1 into one file with Blender's channel names."""
+    apart = ShotReader(folder)
+    prev_u, prev_v, next_u, next_v = np.moveaxis(apart.flow(1), 2, 0)
+    depth = np.where(np.isinf(apart.depth(1)), np.float32(1e10), apart.depth(1))
+    values = np.stack([depth, next_v, prev_u, -prev_v, -next_u], axis=-1).astype(np.float32)
+    names = ("View.Depth.Z", *(f"View.Vector.{letter}" for letter in "WXYZ"))
+    write_exr(folder / "both.exr", values, names)
+    both = (None, "both.exr", None)
+    write_shot(replace(apart.shot, guides={"depth": both, "flow": both}), folder)
+    return ShotReader(folder)
+
+
+def test_a_file_of_depth_and_flow_gives_both_in_one_reading(make_shot):
+    folder = make_shot(frames=3, with_flow=True, scene="planes")
+    apart = ShotReader(folder)
+    expected = apart.depth(1), apart.flow(1)
+    reader = one_file_for_both(folder)
+    for found in (reader.depth_and_flow(1), (reader.depth(1), reader.flow(1))):
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[1], expected[1])
+    assert reader.depth_and_flow(0) == (None, None)
+
+
+def test_depth_and_flow_in_files_of_their_own(make_shot):
+    reader = ShotReader(make_shot(frames=3, with_flow=True))
+    depth, flow = reader.depth_and_flow(2)
+    np.testing.assert_array_equal(depth, reader.depth(2))
+    np.testing.assert_array_equal(flow, reader.flow(2))
+
+
+def test_what_is_wrong_in_a_file_of_both_is_said_of_the_guide(make_shot):
+    folder = make_shot(frames=3, with_flow=True)
+    reader = one_file_for_both(folder)
+    values = np.ones((40, 64, 5), np.float32)
+    values[3, 5, 2] = np.inf
+    names = ("View.Depth.Z", *(f"View.Vector.{letter}" for letter in "WXYZ"))
+    write_exr(folder / "both.exr", values, names)
+    with pytest.raises(ShotError, match=r"guides.flow\[1\] 'both.exr': flow must be finite.*5, 3"):
+        reader.depth_and_flow(1)
 
 
 def test_unknown_depth_is_none(make_shot):

@@ -175,7 +175,9 @@ class _Job:
                 yield index, current.result()
 
     def _guides(self, index: int) -> _Guides:
-        return _Guides(self.reader.depth(index), self.reader.flow(index) if self.follows else None)
+        if self.follows:
+            return _Guides(*self.reader.depth_and_flow(index))
+        return _Guides(self.reader.depth(index), None)
 
     def _flow(self, guides: _Guides, *, previous: bool) -> torch.Tensor | None:
         if guides.flow is None:
