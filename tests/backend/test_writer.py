@@ -1,13 +1,11 @@
-"""Takes on disk: whole or absent, gone on with after an interruption, never mixed."""
+"""Takes on disk: whole or absent, and never lost without a word."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,41 +15,11 @@ import pytest
 from backend import media
 from backend.bundle import shot_hash
 from backend.errors import StorageError, TakeError
-from backend.models import find_card
 from backend.reader import ShotReader
-from backend.take import read_take, verify_take
+from backend.take import verify_take
 from backend.wire import read_shot, write_shot
 from backend.writer import TakeWriter
-
-ROOT = Path(__file__).resolve().parents[2]
-CARD = find_card("projection")
-SETTINGS = {"fill": True}
-
-
-def content(index: int, attempt: int = 0) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(index + 100 * attempt)
-    return {
-        "image": rng.integers(0, 256, (40, 64, 3), dtype=np.uint8),
-        "mask": np.full((40, 64), 51 * index, np.uint8),
-        "depth": rng.uniform(1, 9, (40, 64)).astype(np.float32),
-    }
-
-
-def writer(folder: Path, shot: Path, **changes) -> TakeWriter:
-    job = {"card": CARD, "settings": SETTINGS, "seed": 7, **changes}
-    return TakeWriter(folder, ShotReader(shot), **job)
-
-
-def write_all(folder: Path, shot: Path, **changes):
-    with writer(folder, shot, **changes) as target:
-        for index in range(read_shot(shot).frames):
-            if index not in target.finished():
-                target.frame(index, **content(index))
-        return target.finish({"device": "cpu"})
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+from tests.backend.written import CARD, ROOT, SETTINGS, content, names, write_all, writer
 
 
 @pytest.fixture
@@ -182,148 +150,6 @@ class TestWhole:
             thread.join(30)
             target.finish({})
         assert given == [0, 1, 2]
-
-
-class TestGoingOn:
-    def test_an_interrupted_take_is_gone_on_with(self, shot, folder):
-        def interrupted() -> None:
-            with writer(folder, shot) as target:
-                target.frame(0, **content(0))
-                target.frame(2, **content(2))
-                raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            interrupted()
-        before = (folder / "frames/0009.png").stat().st_mtime_ns
-        with writer(folder, shot) as target:
-            assert target.finished() == {0, 2}
-            target.frame(1, **content(1))
-            take = target.finish({})
-        assert (folder / "frames/0009.png").stat().st_mtime_ns == before
-        assert take.generated == (0, 0.2, 0.4)
-        assert verify_take(folder) == take
-        assert "depth/0009.exr" in take.files
-        assert not (folder / ".job.jsonl").exists()
-
-    @pytest.mark.parametrize("path", ["frames/0010.png", "mask/0010.png", "depth/0010.exr"])
-    @pytest.mark.parametrize("harm", ["gone", "torn", "changed"])
-    def test_only_whole_frames_count(self, shot, folder, path, harm):
-        with writer(folder, shot) as target:
-            for index in range(2):
-                target.frame(index, **content(index))
-        data = (folder / path).read_bytes()
-        (folder / path).unlink()
-        if harm != "gone":
-            (folder / path).write_bytes(data[:-9] if harm == "torn" else data[:-1] + b"x")
-        with writer(folder, shot) as target:
-            assert target.finished() == {0}
-
-    @pytest.mark.parametrize(
-        "line",
-        [b'{"index": 1', b"\xff\n", b"[]\n", b'{"index": 99, "files": {}, "generated": 0}\n',
-         b'{"index": 1, "files": {"frames/0010.png": "0"}, "generated": 0}\n',
-         b'{"index": 1, "files": {"../../x": "0"}, "generated": 0}\n'],
-    )  # fmt: skip
-    def test_a_torn_note_is_not_believed(self, shot, folder, line):
-        with writer(folder, shot) as target:
-            target.frame(0, **content(0))
-        with (folder / ".job.jsonl").open("ab") as stream:
-            stream.write(line)
-        with writer(folder, shot) as target:
-            assert target.finished() == {0}
-            target.frame(1, **content(1))
-        with writer(folder, shot) as target:
-            assert target.finished() == {0, 1}
-
-    def test_a_finished_take_of_the_same_job_is_kept(self, shot, folder):
-        first = write_all(folder, shot)
-        with writer(folder, shot) as target:
-            assert target.finished() == {0, 1, 2}
-            assert target.finish({"device": "cpu"}) == first
-
-    @pytest.mark.parametrize("finished", [False, True])
-    @pytest.mark.parametrize("change", ["seed", "settings", "card", "shot"])
-    def test_another_jobs_frames_are_put_aside(self, shot, folder, change, finished):
-        with writer(folder, shot) as target:
-            for index in range(3 if finished else 2):
-                target.frame(index, **content(index))
-            if finished:
-                target.finish({})
-        old = {name: (folder / name).read_bytes() for name in names(folder)}
-        changes = {
-            "seed": {"seed": 8},
-            "settings": {"settings": {"fill": False}},
-            "card": {"card": replace(CARD, revision="2")},
-        }.get(change, {})
-        if change == "shot":
-            value = json.loads((shot / "shot.json").read_text())
-            (shot / "shot.json").write_text(json.dumps({**value, "prompt": "other"}))
-        with writer(folder, shot, **changes) as target:
-            assert target.finished() == frozenset()
-            assert names(folder / "earlier-1") == sorted(old)
-            for index in range(3):
-                target.frame(index, **content(index, attempt=1))
-            take = target.finish({})
-        assert {n: (folder / "earlier-1" / n).read_bytes() for n in old} == old
-        assert any("earlier-1" in warning for warning in take.warnings)
-        assert not any(path.startswith("earlier") for path in take.files)
-        verify_take(folder)
-
-    def test_files_of_unknown_origin_are_put_aside_too(self, shot, folder):
-        (folder / "frames").mkdir(parents=True)
-        (folder / "frames/0009.png").write_bytes(b"whose?")
-        (folder / "notes.txt").write_text("mine")
-        write_all(folder, shot)
-        assert (folder / "earlier-1/frames/0009.png").read_bytes() == b"whose?"
-        assert (folder / "notes.txt").read_text() == "mine"
-
-    def test_an_older_take_json_does_not_stand_while_frames_are_made_anew(self, shot, folder):
-        write_all(folder, shot)
-        (folder / "frames/0010.png").write_bytes(b"spoilt")
-        with writer(folder, shot) as target:
-            assert target.finished() == {0, 2}
-            with pytest.raises(TakeError, match="no finished take"):
-                read_take(folder)
-
-    @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
-    def test_a_killed_process_leaves_no_torn_file(self, make_shot, folder):
-        shot = make_shot(frames=40)
-        done = subprocess.run([sys.executable, "-c", KILLED, shot, folder], cwd=ROOT, timeout=60,
-                              check=False)  # fmt: skip
-        assert done.returncode < 0
-        with writer(folder, shot) as target:
-            finished = target.finished()
-            assert 3 <= len(finished) < 40
-            for frame in (folder / "frames").glob("*.png"):
-                with PIL.Image.open(frame) as image:
-                    image.load()
-            for index in set(range(40)) - finished:
-                target.frame(index, **content(index % 5))
-            target.finish({})
-        verify_take(folder)
-        assert not list(folder.rglob("*.part"))
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import numpy as np
-from backend.models import find_card
-from backend.reader import ShotReader
-from backend.writer import TakeWriter
-written = []
-def note(index):
-    written.append(index)
-    if len(written) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-reader = ShotReader(Path(sys.argv[1]))
-with TakeWriter(Path(sys.argv[2]), reader, card=find_card("projection"),
-                settings={"fill": True}, seed=7, on_frame=note) as writer:
-    for index in range(40):
-        rng = np.random.default_rng(index)
-        writer.frame(index, image=rng.integers(0, 256, (40, 64, 3), dtype=np.uint8),
-                     mask=np.zeros((40, 64), np.uint8))
-"""
 
 
 class TestStorage:
