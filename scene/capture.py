@@ -262,6 +262,7 @@ class Capture:
             )
         except ShotError as reason:
             raise CaptureError(f"The capture is not whole: {reason}") from reason
+        kept.prune(self._cache, newest=self._folder)
         self._warn_of_still_camera()
 
     def _warn_of_still_camera(self) -> None:

@@ -14,7 +14,8 @@ from .settings import CaptureSettings
 
 log = logging.getLogger(__name__)
 
-_SIZES_FILE = "kept.json"
+SIZES_FILE = "kept.json"
+MOST_BYTES = 20_000_000_000  # of all kept captures; a minute of HD video takes about 5 GB
 
 
 def key(scene_hash: str, settings: CaptureSettings) -> str:
@@ -39,7 +40,7 @@ def find(cache: Path, name: str) -> Shot | None:
         return None
     try:
         shot = read_shot(folder)
-        sizes = json.loads((folder / _SIZES_FILE).read_text(encoding="utf-8"))
+        sizes = json.loads((folder / SIZES_FILE).read_text(encoding="utf-8"))
         whole = sizes == _sizes(folder, shot)
     except (ShotError, OSError, ValueError) as reason:
         log.warning("The kept capture %s is damaged (%s)", folder, reason)
@@ -62,7 +63,7 @@ def keep(shot: Shot, made: Path, *, cache: Path, name: str) -> Path:
         write_shot(shot, made)
         read_shot(made)
         sizes = json.dumps(_sizes(made, shot))
-        (made / _SIZES_FILE).write_text(sizes, encoding="utf-8")
+        (made / SIZES_FILE).write_text(sizes, encoding="utf-8")
         if folder.exists():  # another Blender captured the same in the meantime
             shutil.rmtree(folder)
         made.replace(folder)
@@ -89,6 +90,27 @@ def rewrite(shot: Shot, *, cache: Path, name: str, scratch: Path) -> Path:
             f"The kept capture '{folder}' cannot be written ({reason.strerror}); remove it."
         ) from reason
     return folder
+
+
+def prune(cache: Path, *, newest: Path, most: int = MOST_BYTES) -> None:
+    """Remove the captures that were not used for the longest time, down to `most` bytes in all.
+
+    Args:
+        cache: Folder of the kept captures; what else lies there is left alone.
+        newest: The capture in use now, which always stays.
+        most: Bytes that may stay.
+    """
+    # Using a kept capture writes its shot.json anew, so its date is that of the last use.
+    used = {
+        path.parent: (path.parent / SHOT_FILE).stat().st_mtime_ns
+        for path in cache.glob(f"*/{SIZES_FILE}")
+    }
+    total = 0
+    for folder in sorted(used, key=lambda folder: (folder == newest, used[folder]), reverse=True):
+        total += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        if total > most and folder != newest:
+            log.info("removing the kept capture %s, unused for the longest time", folder)
+            shutil.rmtree(folder)
 
 
 def _sizes(folder: Path, shot: Shot) -> dict[str, int]:

@@ -52,5 +52,5 @@ def run_blender(arguments: list[str]) -> int:
         raise DevError("Name the script to run: dev.py blender [--blender VERSION] SCRIPT …")
     environment = environments.blender(version)
     environments.ensure(environment)
-    variables = pip.clean_environment()
-    return become(blender_command(environment, arguments[0], arguments[1:]), variables)
+    command = blender_command(environment, arguments[0], arguments[1:])
+    return become(command, process_environment())

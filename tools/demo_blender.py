@@ -19,6 +19,7 @@ from bl_ext.devrepo.depthshot.operators.generation import Generation, Outcome
 from bl_ext.devrepo.depthshot.operators.request import read_request
 from bl_ext.devrepo.depthshot.preferences import EXTENSION
 from bl_ext.devrepo.depthshot.scene.compat import strips
+from bl_ext.devrepo.depthshot.scene.kept import SIZES_FILE
 
 from examples.places import courtyard
 from tools.console import say
@@ -90,7 +91,8 @@ def main() -> int:
         say(generation.message)
         return 1
     rename_take(generation, given.out / "take")
-    shutil.copytree(generation.shot, given.out / "shot")
+    unneeded = shutil.ignore_patterns(SIZES_FILE)
+    shutil.copytree(generation.shot, given.out / "shot", ignore=unneeded)
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     blend.with_suffix(".blend1").unlink(missing_ok=True)
     given.times.write_text(json.dumps(times), encoding="utf-8")

@@ -77,6 +77,9 @@ def remove(resources: Path) -> None:
     else:
         made.unlink()
     shutil.rmtree(resources)
+    if "bpy" in sys.modules:
+        # Blender's own temporary folder goes in the clean-up at exit that leave() skips.
+        shutil.rmtree(sys.modules["bpy"].app.tempdir, ignore_errors=True)
 
 
 def run(script: str) -> int:

@@ -6,9 +6,11 @@ native decoder that crashed would end the test run, one that hung would meet the
 
 from __future__ import annotations
 
+import atexit
 import functools
 import io
 import json
+import shutil
 import struct
 import tempfile
 import zipfile
@@ -76,8 +78,9 @@ def one_sentence(error: Exception) -> None:
 @functools.cache
 def shot_folder() -> Path:
     """Return a small analytic shot, made once."""
-    folder = Path(tempfile.mkdtemp(prefix="depthshot-fuzz-")) / "shot"
-    return analytic_shot(folder, frames=2, size=(6, 4))
+    folder = Path(tempfile.mkdtemp(prefix="depthshot-fuzz-"))
+    atexit.register(shutil.rmtree, folder)
+    return analytic_shot(folder / "shot", frames=2, size=(6, 4))
 
 
 @functools.cache

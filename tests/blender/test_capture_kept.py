@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from bl_ext.devrepo.depthshot.backend.wire import read_shot
-from bl_ext.devrepo.depthshot.scene import compat
+from bl_ext.devrepo.depthshot.scene import compat, kept
 
 from tests.blender import shots
 
@@ -251,6 +251,26 @@ def test_a_damaged_capture_is_made_again(scene, tmp_path):
     assert guide.stat().st_size == len(whole)
     guide.unlink()
     assert not again(scene, tmp_path).reused
+
+
+def test_the_longest_unused_captures_make_room(scene, tmp_path):
+    cache = tmp_path / "cache"
+    folders = [again(scene, tmp_path, end=end).folder for end in (2, 3, 4)]
+    (cache / "notes.txt").write_text("not a capture")
+    for age, folder in enumerate(folders):
+        os.utime(folder / "shot.json", ns=(age, age))
+    again(scene, tmp_path, end=2, prompt="used again")  # now the latest
+    room = sum(
+        path.stat().st_size
+        for folder in (folders[0], folders[2])
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
+    kept.prune(cache, newest=folders[0], most=room)
+    assert [folder.exists() for folder in folders] == [True, False, True]
+    kept.prune(cache, newest=folders[0], most=0)
+    assert [folder.exists() for folder in folders] == [True, False, False]
+    assert (cache / "notes.txt").exists()
 
 
 def test_a_library_on_disk_counts(scene, tmp_path):
