@@ -103,8 +103,13 @@ def run_limited(command: list[str], *, limit: float, cwd: Path) -> int | None:
         Its exit code, or None if it had to be ended.
     """
     own_group = {"start_new_session": True} if os.name == "posix" else {}
+    # Tests of the extension start the real backend.
+    variables = {
+        **pip.clean_environment(),
+        "DEPTHSHOT_BACKEND_PYTHON": str(environments.backend().python),
+    }
     process = subprocess.Popen(
-        command, cwd=cwd, env=pip.clean_environment(), stdin=subprocess.DEVNULL, **own_group
+        command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, **own_group
     )
     try:
         return process.wait(limit)
@@ -155,10 +160,9 @@ def main(
     """
     wanted = NAMES if only is None else (only,)
     for_backend, for_blender = environments.backend(), environments.blender(blender)
-    needed = []
-    if {"backend", "gpu"} & set(wanted):
-        needed.append(for_backend)
-    # Tests of the backend and of these tools call Blender's Python too.
+    # Tests with Blender start a real backend; those of the backend and of these tools call
+    # Blender's Python.
+    needed = [for_backend]
     if {"backend", "blender"} & set(wanted):
         needed.append(for_blender)
     environments.ensure(*needed, install_libraries=install_libraries)
