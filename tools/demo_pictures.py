@@ -27,7 +27,7 @@ GAIN = 4  # how much the difference is amplified so that the eye can read it
 PAPER, INK, FAINT = (24, 24, 26), (232, 232, 232), (150, 150, 156)
 COLUMNS = (
     "still",
-    "projection (checks: never seen)",
+    "what the still shows",
     "take",
     "true render",
     f"difference x {GAIN}",
@@ -107,7 +107,7 @@ def contact_sheet(demo: Path) -> Image.Image:
             sheet.paste(small_picture, (MARGIN + column * (cell[0] + GAP), top))
         lines = (
             (f"frame {int(Path(name).stem)}", INK),
-            (f"{(mask > 0).mean():.1%} unseen", FAINT),
+            (f"{(mask / 255).mean():.1%} generated", FAINT),
             (f"{psnr(take, truth):.1f} dB", FAINT),
         )
         for line, (text, colour) in enumerate(lines):
