@@ -20,6 +20,9 @@ from ..compat import strips
 Place = Literal["AUTO", "EDIT", "SCENE"]
 
 _SUFFIX = " edit"
+# Property of an edit scene: the name of the shot's scene. A scene without it is the artist's own,
+# whatever its name is.
+_MARK = "depthshot_edit_of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,11 @@ def choose_scene(shot_scene: Scene, take: Take, *, place: Place) -> Choice:
     usable = place == "AUTO" and shot_scene.library is None and renders_strips(shot_scene)
     if usable and inverse.exact:
         return Choice(shot_scene, ())
-    name = edit_scene_name(shot_scene)
-    edit = bpy.data.scenes.get(name)
+    edit = _find_edit_scene(shot_scene, take)
     if edit is None:
-        edit = _new_edit_scene(name, shot_scene, take)
+        edit = _new_edit_scene(shot_scene, take)
+    else:
+        _extend(edit, take)
     if usable:
         reason = f"“{shot_scene.name}” shows pictures through {inverse.in_words}"
     else:
@@ -53,7 +57,7 @@ def choose_scene(shot_scene: Scene, take: Take, *, place: Place) -> Choice:
 
 
 def edit_scene_name(scene: Scene) -> str:
-    """Return the name of the edit scene that belongs to `scene`."""
+    """Return the name of a new edit scene for `scene`; Blender adds a number to one in use."""
     # A name has a largest length in bytes, with the zero at its end.
     most = bpy.types.ID.bl_rna.properties["name"].length_max - 1 - len(_SUFFIX)
     return scene.name.encode()[:most].decode(errors="ignore") + _SUFFIX
@@ -75,8 +79,25 @@ def frame_rate(scene: Scene) -> float:
     return scene.render.fps / scene.render.fps_base
 
 
-def _new_edit_scene(name: str, shot_scene: Scene, take: Take) -> Scene:
-    edit = bpy.data.scenes.new(name)
+def _find_edit_scene(shot_scene: Scene, take: Take) -> Scene | None:
+    """Return the edit scene that shows the take pixel for pixel, None if there is none."""
+    for scene in bpy.data.scenes:
+        # What is changed in a linked scene is lost when the file is opened again.
+        ours = scene.library is None and scene.get(_MARK) == shot_scene.name
+        if ours and (scene.render.resolution_x, scene.render.resolution_y) == take.size:
+            return scene
+    return None
+
+
+def _extend(edit: Scene, take: Take) -> None:
+    """Make an edit scene play all frames of the take too."""
+    edit.frame_start = min(edit.frame_start, take.frame_start)
+    edit.frame_end = max(edit.frame_end, take.frame_start + take.frames - 1)
+
+
+def _new_edit_scene(shot_scene: Scene, take: Take) -> Scene:
+    edit = bpy.data.scenes.new(edit_scene_name(shot_scene))
+    edit[_MARK] = shot_scene.name
     render = edit.render
     render.resolution_x, render.resolution_y = take.size
     render.resolution_percentage = 100

@@ -130,11 +130,75 @@ def test_the_edit_scene_is_used_again_and_nothing_in_it_moves(empty_scene, tmp_p
     assert (two.scene, two.channel) == ("Scene edit", 2)
     assert len(bpy.data.scenes) == 2
     edit = bpy.data.scenes["Scene edit"]
-    assert (edit.frame_start, edit.frame_end) == (1, 3)
-    assert "The take has frames 2 to 6, but “Scene edit” plays 1 to 3." in two.notes
+    assert (edit.frame_start, edit.frame_end) == (1, 6)
+    assert not any("plays" in note for note in two.notes)
     older, newer = takes.strips(edit)
     assert (older.frame_final_start, older.frame_final_duration, older.channel) == (1, 3, 1)
     assert (newer.frame_final_start, newer.frame_final_duration, newer.channel) == (2, 5, 2)
+
+
+def test_an_earlier_take_comes_inside_the_edit_scenes_range_too(empty_scene, tmp_path):
+    for name, start in (("one", 100), ("two", 3)):
+        take = takes.make_take(tmp_path / name, takes.noise(3), start=start)
+        strip.land(empty_scene, tmp_path / name, take)
+    edit = bpy.data.scenes["Scene edit"]
+    assert (edit.frame_start, edit.frame_end) == (3, 102)
+
+
+def test_the_artists_own_scene_of_that_name_is_left_alone(empty_scene, tmp_path):
+    own = bpy.data.scenes.new("Scene edit")
+    tiny(own)
+    take = takes.make_take(tmp_path / "take", takes.noise(2))
+    landed = strip.land(empty_scene, tmp_path / "take", take)
+    assert takes.strips(own) == []
+    assert landed.scene == "Scene edit.001"
+    assert len(takes.strips(bpy.data.scenes["Scene edit.001"])) == 1
+    assert "“Scene edit.001”" in landed.notes[0]
+    assert strip.land(empty_scene, tmp_path / "take", take).scene == "Scene edit.001"
+
+
+def test_another_shots_edit_scene_is_left_alone(empty_scene, tmp_path):
+    take = takes.make_take(tmp_path / "take", takes.noise(1))
+    strip.land(empty_scene, tmp_path / "take", take)
+    other = bpy.data.scenes.new("Other")
+    bpy.data.scenes["Scene edit"].name = "Other edit"
+    assert strip.land(other, tmp_path / "take", take).scene == "Other edit.001"
+    assert len(takes.strips(bpy.data.scenes["Other edit"])) == 1
+
+
+def test_a_linked_edit_scene_is_left_alone_and_the_take_survives_opening_the_file_again(
+    empty_scene, tmp_path
+):
+    take = takes.make_take(tmp_path / "take", takes.noise(2))
+    strip.land(empty_scene, tmp_path / "take", take)
+    ours = bpy.data.scenes["Scene edit"]
+    bpy.data.libraries.write(str(tmp_path / "library.blend"), {ours})
+    bpy.data.scenes.remove(ours)
+    with bpy.data.libraries.load(str(tmp_path / "library.blend"), link=True) as (_, wanted):
+        wanted.scenes = ["Scene edit"]
+    landed = strip.land(empty_scene, tmp_path / "take", take)
+    assert bpy.data.scenes[landed.scene].library is None
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    (local,) = [
+        scene
+        for scene in bpy.data.scenes
+        if scene.name.startswith("Scene edit") and scene.library is None
+    ]
+    assert len(takes.strips(local)) == 1
+
+
+def test_a_take_of_another_size_gets_an_edit_scene_of_its_own(empty_scene, tmp_path):
+    sizes = {"one": (32, 18), "two": (40, 30)}
+    for name, size in sizes.items():
+        frames = takes.noise(2, size=size)
+        take = takes.make_take(tmp_path / name, frames)
+        landed = strip.land(empty_scene, tmp_path / name, take)
+        rendered = takes.render(bpy.data.scenes[landed.scene], tmp_path / "r.png", 2)
+        assert np.array_equal(rendered, frames[1])
+    assert landed.scene == "Scene edit.001"
+    small = takes.make_take(tmp_path / "three", takes.noise(1))
+    assert strip.land(empty_scene, tmp_path / "three", small).scene == "Scene edit"
 
 
 def test_muted_and_locked_channels_are_passed_over(empty_scene, tmp_path):
