@@ -30,6 +30,8 @@ from .wire import (
     MAX_STILLS,
     SHOT_FILE,
     Shot,
+    check_files,
+    encode_shot,
     read_shot,
 )
 
@@ -59,18 +61,28 @@ _DAMAGED = (
 )
 
 
-def pack(folder: Path, archive: Path) -> None:
+def pack(folder: Path, archive: Path, *, shot: Shot | None = None) -> None:
     """Write the shot in `folder`, `shot.json` and the files it names, as a zip file.
 
     The files are stored as they are: stills and guides are compressed already.
+
+    Args:
+        folder: Where the shot's files are; nothing in it is changed.
+        archive: The zip file to write.
+        shot: What to pack in place of the folder's own `shot.json`: the same files, other words.
 
     Raises:
         ShotError: the shot is not usable, or exceeds what `unpack` takes.
         StorageError: the archive cannot be written.
     """
-    shot = read_shot(folder)
-    names = (SHOT_FILE, *shot.files())
-    total = sum((folder / name).stat().st_size for name in names)
+    if shot is None:
+        shot = read_shot(folder)
+        content = (folder / SHOT_FILE).read_bytes()
+    else:
+        check_files(shot, folder)
+        content = encode_shot(shot)
+    names = shot.files()
+    total = len(content) + sum((folder / name).stat().st_size for name in names)
     if total > MAX_UNPACKED_BYTES:
         raise ShotError(
             f"The shot's files take {total / 1024**3:.0f} GB, more than"
@@ -79,6 +91,7 @@ def pack(folder: Path, archive: Path) -> None:
     part = archive.with_name(f".{archive.name}.part")
     try:
         with zipfile.ZipFile(part, "w", strict_timestamps=False) as target:
+            target.writestr(SHOT_FILE, content)
             for name in names:
                 target.write(folder / name, name)
         part.replace(archive)

@@ -239,9 +239,30 @@ def read_shot(folder: Path) -> Shot:
         if name in KNOWN_GUIDES or all(path is None or _is_file(root / path) for path in paths)
     }
     shot = replace(shot, guides=guides)
+    check_files(shot, folder)
+    return shot
+
+
+def check_files(shot: Shot, folder: Path) -> None:
+    """Check that every file that `shot` names is in `folder`.
+
+    Raises:
+        ShotError: a file is missing or a link.
+    """
+    root = folder.resolve()
     for path in shot.files():
         _check_file(root, shot, path)
-    return shot
+
+
+def encode_shot(shot: Shot) -> bytes:
+    """Return what `shot.json` holds, checked by reading it as a receiver would.
+
+    Raises:
+        ShotError: the shot is not usable.
+    """
+    value = shot.to_json()
+    Shot.from_json(value)
+    return (json.dumps(value, indent=1) + "\n").encode()
 
 
 def write_shot(shot: Shot, folder: Path) -> None:
@@ -251,10 +272,9 @@ def write_shot(shot: Shot, folder: Path) -> None:
         ShotError: the shot is not usable.
         StorageError: the file cannot be written.
     """
-    value = shot.to_json()
-    Shot.from_json(value)
+    content = encode_shot(shot)
     try:
-        (folder / SHOT_FILE).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        (folder / SHOT_FILE).write_bytes(content)
     except OSError as reason:
         raise StorageError(
             f"{SHOT_FILE} cannot be written: {reason.strerror or reason}."

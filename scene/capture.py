@@ -3,7 +3,7 @@
     capture = Capture.start(context, settings, cache=folder)
     while not capture.step().finished:
         ...                     # a timer in a window, a loop in a test
-    capture.folder              # the shot
+    capture.folder, capture.shot    # files that are never changed, and this request for them
 
 The scene is copied to a temporary file; everything else happens in another process
 (`capture_child`), so between two steps nothing here refers to Blender's data.
@@ -86,6 +86,7 @@ class Capture:
         self._cameras: tuple[Camera, ...] = ()
         self._camera_names: list[str] = []
         self._folder: Path | None = None
+        self._shot: Shot | None = None
         self._reason: str | None = None
         self._progress = _progress("starting", 0, 1)
 
@@ -133,7 +134,7 @@ class Capture:
 
     @property
     def folder(self) -> Path:
-        """The finished shot's folder.
+        """The folder of the finished shot's files, which other requests may share: read only.
 
         Raises:
             CaptureError: it is not finished.
@@ -141,6 +142,19 @@ class Capture:
         if self._folder is None:
             raise CaptureError("The capture is not finished; wait for it.")
         return self._folder
+
+    @property
+    def shot(self) -> Shot:
+        """The finished shot with the words, seed and name of these settings.
+
+        The folder's own `shot.json` has none of them: send this one (`bundle.pack`).
+
+        Raises:
+            CaptureError: it is not finished.
+        """
+        if self._shot is None:
+            raise CaptureError("The capture is not finished; wait for it.")
+        return self._shot
 
     def step(self) -> CaptureProgress:
         """Look at what the second Blender has done; never waits for it.
@@ -238,8 +252,8 @@ class Capture:
         if shot is None:
             return
         self._cameras = shot.cameras
-        shot = dataclasses.replace(shot, **self._words())
-        self._folder = kept.rewrite(shot, cache=self._cache, name=self.key, scratch=self._work)
+        self._shot = dataclasses.replace(shot, **self._words())
+        self._folder = self._cache / self.key
         self.reused = True
         self._warn_of_still_camera()
 
@@ -256,12 +270,12 @@ class Capture:
         if code != 0:
             raise self._failure(code)
         name = self.key or f"once-{uuid.uuid4().hex}"
+        shot = self._new_shot()
         try:
-            self._folder = kept.keep(
-                self._shot(), self._work / "shot", cache=self._cache, name=name
-            )
+            self._folder = kept.keep(shot, self._work / "shot", cache=self._cache, name=name)
         except ShotError as reason:
             raise CaptureError(f"The capture is not whole: {reason}") from reason
+        self._shot = shot
         kept.prune(self._cache, newest=self._folder)
         self._warn_of_still_camera()
 
@@ -272,7 +286,7 @@ class Capture:
                 " it or choose other frames."
             )
 
-    def _shot(self) -> Shot:
+    def _new_shot(self) -> Shot:
         settings = self.settings
         return Shot(
             size=(self._picture.width, self._picture.height),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -15,6 +16,7 @@ from .settings import CaptureSettings
 log = logging.getLogger(__name__)
 
 SIZES_FILE = "kept.json"
+_NO_WORDS = {"name": "shot", "prompt": "", "negative_prompt": "", "seed": 0}
 MOST_BYTES = 20_000_000_000  # of all kept captures; a minute of HD video takes about 5 GB
 
 
@@ -54,40 +56,25 @@ def find(cache: Path, name: str) -> Shot | None:
 def keep(shot: Shot, made: Path, *, cache: Path, name: str) -> Path:
     """Move the rendered files in `made` to their kept place and return it.
 
+    What is kept is never changed again, so its `shot.json` has no words of any one request.
+
     Raises:
         CaptureError: the disk refuses.
         ShotError: a file of the shot is missing.
     """
     folder = cache / name
     try:
-        write_shot(shot, made)
+        write_shot(dataclasses.replace(shot, **_NO_WORDS), made)
         read_shot(made)
         sizes = json.dumps(_sizes(made, shot))
         (made / SIZES_FILE).write_text(sizes, encoding="utf-8")
-        if folder.exists():  # another Blender captured the same in the meantime
-            shutil.rmtree(folder)
+        if find(cache, name) is not None:  # another Blender captured the same in the meantime
+            return folder
         made.replace(folder)
     except OSError as reason:
         raise CaptureError(
             f"The capture could not be kept in '{cache}' ({reason.strerror}); free some space"
             " there or choose another folder in the preferences."
-        ) from reason
-    return folder
-
-
-def rewrite(shot: Shot, *, cache: Path, name: str, scratch: Path) -> Path:
-    """Give a kept capture the words and seed of `shot`, at once or not at all; return its folder.
-
-    Raises:
-        CaptureError: the disk refuses.
-    """
-    folder = cache / name
-    try:
-        write_shot(shot, scratch)
-        (scratch / SHOT_FILE).replace(folder / SHOT_FILE)
-    except OSError as reason:
-        raise CaptureError(
-            f"The kept capture '{folder}' cannot be written ({reason.strerror}); remove it."
         ) from reason
     return folder
 

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,25 @@ class TestBothWays:
             == bundle.shot_hash(folder)
         )  # fmt: skip
         assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip", "b", "b.zip", "c", "shot"]
+
+    def test_other_words_for_the_same_files(self, make_shot, tmp_path):
+        folder = make_shot(frames=2)
+        before = tree(folder)
+        asked = replace(read_shot(folder), name="Hall", prompt="rain", negative_prompt="f", seed=9)
+        bundle.pack(folder, tmp_path / "a.zip", shot=asked)
+        assert bundle.unpack(tmp_path / "a.zip", tmp_path / "b") == asked
+        assert tree(folder) == before
+        assert {**tree(tmp_path / "b"), "shot.json": b""} == {**before, "shot.json": b""}
+
+    def test_words_for_files_that_are_not_there(self, make_shot, tmp_path):
+        folder = make_shot(frames=2)
+        shot = read_shot(folder)
+        with pytest.raises(ShotError, match="'seed' must be"):
+            bundle.pack(folder, tmp_path / "a.zip", shot=replace(shot, seed=-1))
+        (folder / shot.guides["depth"][1]).unlink()
+        with pytest.raises(ShotError, match=r"guides\.depth\[1\]"):
+            bundle.pack(folder, tmp_path / "a.zip", shot=shot)
+        assert not (tmp_path / "a.zip").exists()
 
     @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
     def test_archives_by_others_with_folder_entries(self, make_shot, tmp_path, method):

@@ -62,7 +62,7 @@ def test_a_capture_is_a_shot(scene, tmp_path):
         scene, tmp_path, end=4, still=2, name="Hall", prompt="rain", negative_prompt="fog", seed=7
     )
     told = shots.finish(running)
-    shot = read_shot(running.folder)
+    shot = running.shot
     assert (shot.name, shot.prompt, shot.negative_prompt, shot.seed) == ("Hall", "rain", "fog", 7)
     assert (shot.size, shot.fps, shot.frame_start, shot.frames) == ((64, 36), 24.0, 1, 4)
     assert [still.index for still in shot.stills] == [1]
@@ -190,8 +190,9 @@ def test_cancel_ends_the_second_blender_at_once(scene, tmp_path):
     assert time.monotonic() - began < 1
     assert not alive(pid)
     assert partial(tmp_path) == []
-    with pytest.raises(CaptureError, match="not finished"):
-        _ = running.folder
+    for what in ("folder", "shot"):
+        with pytest.raises(CaptureError, match="not finished"):
+            getattr(running, what)
 
 
 def test_the_second_blender_ends_when_the_first_is_killed(tmp_path):

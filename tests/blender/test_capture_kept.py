@@ -6,6 +6,7 @@ import shutil
 import bpy
 import numpy as np
 import pytest
+from bl_ext.devrepo.depthshot.backend.bundle import pack, unpack
 from bl_ext.devrepo.depthshot.backend.wire import read_shot
 from bl_ext.devrepo.depthshot.scene import compat, kept
 
@@ -52,9 +53,44 @@ def test_words_and_seed_render_nothing_again(scene, tmp_path):
     assert (first.reused, second.reused) == (False, True)
     assert second.folder == first.folder
     assert guide.stat().st_mtime_ns == made
-    shot = read_shot(second.folder)
-    assert (shot.prompt, shot.negative_prompt, shot.seed, shot.name) == ("snow", "fog", 2, "New")
+    assert words(second.shot) == ("New", "snow", "fog", 2)
+    assert words(first.shot) == ("shot", "rain", "", 1)
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.folder.name]
+
+
+def words(shot):
+    return shot.name, shot.prompt, shot.negative_prompt, shot.seed
+
+
+def test_what_is_kept_is_never_changed_again(scene, tmp_path):
+    """Another Blender may be packing it just now."""
+    first = again(scene, tmp_path, prompt="rain", negative_prompt="fog", seed=1, name="Hall")
+    content = tree(first.folder)
+    assert words(read_shot(first.folder)) == ("shot", "", "", 0)
+    second = again(scene, tmp_path, prompt="snow", seed=2)
+    assert second.reused
+    assert tree(first.folder) == content
+    for finished in (first, second):
+        pack(finished.folder, tmp_path / "shot.zip", shot=finished.shot)
+        got = unpack(tmp_path / "shot.zip", tmp_path / f"got{finished.shot.seed}")
+        assert got == finished.shot
+
+
+def test_two_that_capture_the_same_share_what_the_first_kept(scene, tmp_path):
+    slower, faster = (shots.start(scene, tmp_path / "cache", end=2, seed=s) for s in (1, 2))
+    shots.step_until(slower, lambda progress: progress.phase == "guides")
+    shots.finish(faster)
+    before = tree(faster.folder)
+    inode = faster.folder.stat().st_ino
+    shots.finish(slower)
+    assert not (slower.reused or faster.reused)
+    assert slower.folder == faster.folder
+    assert (faster.folder.stat().st_ino, tree(faster.folder)) == (inode, before)
+    assert (slower.shot.seed, faster.shot.seed) == (1, 2)
+
+
+def tree(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def key_of(scene, tmp_path, **changes):
