@@ -256,7 +256,7 @@ def warn_of(scene: bpy.types.Scene, job: Job) -> None:
             message="Film > Transparent is on, so the still's background is black; turn it off to"
             " have the world in it.",
         )
-    moved = simulations.simulated(scene)
+    moved = simulations.simulated(simulations.shown_objects(scene), [scene])
     if moved:
         job.say(
             "warning",

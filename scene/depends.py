@@ -12,13 +12,12 @@ from pathlib import Path
 
 import bpy
 
-from . import compat
+from . import compat, outside
 from .blendfile import BlendFileError
 from .fingerprint import blend_fingerprint
-from .simulations import simulated
+from .unknowable import unknowable_input
 
 _SETTINGS = "depthshot"  # the extension's own properties: prompt, seed, and what the job says
-_FOLDERS_OF = {"SEQUENCE", "TILED"}  # one path stands for many files
 
 
 def scene_hash(scene: bpy.types.Scene, *, frame: int, scratch: Path) -> str:
@@ -32,9 +31,9 @@ def scene_hash(scene: bpy.types.Scene, *, frame: int, scratch: Path) -> str:
     Raises:
         UnknowableError: it depends on something that cannot be looked into.
     """
-    hidden = _hidden_inputs()
+    hidden = unknowable_input()
     if hidden:
-        raise UnknowableError(f"{hidden} may read files that cannot be listed")
+        raise UnknowableError(f"nobody can tell what {hidden} depends on")
     _neutralise(scene, frame)
     bpy.ops.wm.save_as_mainfile(filepath=str(scratch), copy=True, compress=False)
     try:
@@ -48,11 +47,18 @@ def scene_hash(scene: bpy.types.Scene, *, frame: int, scratch: Path) -> str:
         bpy.app.version_string,
         str(bpy.app.build_hash),
         sorted(addon.module for addon in bpy.context.preferences.addons),
-        [os.environ.get(name) for name in ("OCIO", "BLENDER_SYSTEM_DATAFILES")],
-        _files(),
-        [file_hash(source) for source in sorted(Path(__file__).parent.glob("*.py"))],
+        os.environ.get("OCIO"),
+        *_outside(),
+        [file_hash(source) for source in sorted(Path(__file__).parent.rglob("*.py"))],
     ]
     return hashlib.sha256(json.dumps(around).encode()).hexdigest()
+
+
+def _outside() -> tuple[object, object]:
+    try:
+        return outside.files_of_data(), outside.files_of_program()
+    except outside.TooManyFilesError as reason:
+        raise UnknowableError(str(reason)) from reason
 
 
 class UnknowableError(Exception):
@@ -74,38 +80,3 @@ def _neutralise(scene: bpy.types.Scene, frame: int) -> None:
         for thing in layer.objects:
             thing.select_set(False, view_layer=layer)
     scene.frame_set(frame)
-
-
-def _files() -> list[tuple[object, ...]]:
-    """Return name, size and times of every file that the open file reads."""
-    paths = {Path(path) for path in bpy.utils.blend_paths(absolute=True)}
-    many = [image.filepath for image in bpy.data.images if image.source in _FOLDERS_OF]
-    many += [clip.filepath for clip in bpy.data.movieclips if clip.source in _FOLDERS_OF]
-    many += [volume.filepath for volume in bpy.data.volumes if volume.is_sequence]
-    for path in many:
-        folder = Path(bpy.path.abspath(path)).parent
-        if folder.is_dir():
-            paths.update(folder.iterdir())
-    found = []
-    for path in sorted(paths):
-        if path.is_file():
-            stat = path.stat()
-            found.append((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
-        else:
-            found.append((str(path), None))
-    return found
-
-
-def _hidden_inputs() -> str | None:
-    """Return the name of something that reads files no list of Blender's holds."""
-    for cache in bpy.data.cache_files:
-        if Path(cache.filepath).suffix.lower().startswith(".usd"):
-            return f"cache file '{cache.name}'"
-    for scene in bpy.data.scenes:
-        for name in simulated(scene):
-            return f"simulation of object '{name}'"
-    for tree in (*(material.node_tree for material in bpy.data.materials), *bpy.data.node_groups):
-        for node in tree.nodes if tree else ():
-            if node.bl_idname == "ShaderNodeScript" and node.mode == "EXTERNAL":
-                return f"script node '{node.name}' in '{tree.name}'"
-    return None

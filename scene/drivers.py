@@ -25,6 +25,16 @@ def broken_drivers() -> dict[str, str]:
     }
 
 
+def scripted_drivers() -> list[tuple[str, str]]:
+    """Return what each driver drives that needs the full Python, and its expression."""
+    return [
+        (_target(owner, curve), curve.driver.expression)
+        for owner in _animated()
+        for curve in owner.animation_data.drivers
+        if curve.driver.type == "SCRIPTED" and not curve.driver.is_simple_expression
+    ]
+
+
 def _animated() -> Iterator[bpy.types.ID]:
     for kind in bpy.data.bl_rna.properties:
         if kind.type != "COLLECTION":

@@ -323,14 +323,3 @@ def test_a_library_on_disk_counts(scene, tmp_path):
     bpy.data.objects.remove(other)
     keys.append(key_of(scene, tmp_path))
     assert keys[0] == keys[1] != keys[2]
-
-
-def test_simulations_are_named_and_never_used_again(scene, tmp_path):
-    """They depend on caches that no list of files names."""
-    bpy.data.objects["Plane"].modifiers.new("Cloth", "CLOTH")
-    first = again(scene, tmp_path)
-    second = again(scene, tmp_path)
-    assert (first.key, second.key, second.reused) == (None, None, False)
-    assert first.folder != second.folder
-    (warning,) = first.warnings
-    assert "Simulated: Plane" in warning
