@@ -65,6 +65,9 @@ def project_frame(
 def carry_frame(sources: Sequence[Source], camera: Camera, *, fill: bool = True) -> Projection:
     """Make a frame whose depth is not known, and its depth.
 
+    Everything is taken to stand still since the stills were taken: a flow guide belongs to pixels
+    of this frame, whose surfaces are not known.
+
     Args:
         sources: The stills, at least one.
         camera: The frame's camera.

@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from backend.geometry import camera_to_world, scale_camera
-from backend.projection.backward import transfer_pixels
+from backend.projection.backward import transfer_pixels, visible
 from backend.projection.fill import fill_holes
 from backend.projection.frame import carry_frame, project_frame
-from backend.projection.motion import Follower, own_motion
 from backend.projection.output import to_image, to_mask
 from backend.projection.source import prepare_source
 from backend.projection.surface import describe_surface, edges, facing, inverse_depth
-from tests.analytic import path, render, static_flow
+from tests.analytic import path, render
 
 CPU = torch.device("cpu")
 SIZE = (208, 120)
@@ -115,6 +114,22 @@ def test_the_mask_is_the_true_visibility(scene, index):
     seen = project(0, index, scene, fill=False).generated.numpy() == 0
     assert (~seen & ~visible).sum() / (~visible).sum() > 0.95
     assert (~seen & visible).sum() / visible.sum() < 0.03
+
+
+def test_a_steep_surface_hides_the_one_close_behind_it():
+    """Along a floor seen at a glancing angle, half a pixel's slope behind is already hidden."""
+    camera = view(0)[0]
+    rows = np.linspace(0.05, 0.5, SIZE[1], dtype=np.float32)
+    floor = np.broadcast_to(1 / rows[:, None], SIZE[::-1])
+    surface = surface_of(np.ascontiguousarray(floor))
+    own = transfer_pixels(surface, camera, camera)
+    inner = slice(20, -1)
+    assert visible(surface, own)[inner].all()
+    slope = rows[1] - rows[0]
+    for behind, seen in ((0.1, True), (0.9, False)):
+        moved = replace(own, inverse=own.inverse - behind * slope)
+        steep = surface[0] < 0.15  # there the slope says more than the tolerance of the depth
+        assert (visible(surface, moved)[inner] == seen)[steep[inner]].all()
 
 
 def test_nothing_is_generated_where_the_camera_has_not_moved():
@@ -336,33 +351,3 @@ def test_preparing_a_still_leaves_its_arrays_alone():
     prepare_source(colour, depth, camera, device=CPU)
     assert np.array_equal(colour, before[0])
     assert np.array_equal(depth, before[1])
-
-
-def flow_between(index, other):
-    camera, _, depth = view(index)
-    flow = static_flow(camera, depth, view(other)[0], None)[..., :2]
-    return torch.from_numpy(flow).permute(2, 0, 1).contiguous()
-
-
-def test_a_still_scene_has_no_motion_of_its_own():
-    surface = surface_of(view(1)[2])
-    motion = own_motion(flow_between(1, 0), surface, view(1)[0], view(0)[0])
-    assert motion.max() == 0
-
-
-def test_motion_adds_up_stays_after_rest_and_does_not_spread():
-    follower = Follower(surface_of(view(0)[2]), view(0)[0])
-    part = np.zeros((120, 208), bool)
-    shares = []
-    for index in range(1, 8):
-        camera, _, depth = view(index)
-        flow = flow_between(index, index - 1)
-        part = (depth > 2.7) & (depth < 3.9)
-        if index <= 4:
-            flow[0] += torch.from_numpy(np.where(part, 0.2, 0.0).astype(np.float32))
-        moved = follower.step(surface_of(depth), camera, flow).numpy()
-        shares.append(moved[part].mean())
-        assert moved[~cv2.dilate(part.astype(np.uint8), np.ones((3, 3))).astype(bool)].mean() < 0.01
-    assert shares[0] == shares[1] == 0  # 0.2 and 0.4 pixels
-    assert shares[2] > 0.9  # 0.6 pixels
-    assert shares[6] > 0.7  # at rest again, but no longer where the still shows it

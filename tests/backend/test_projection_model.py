@@ -177,6 +177,45 @@ def test_what_moves_by_itself_is_generated_and_said(tmp_path, still_index):
     assert any("moves by itself" in warning for warning in sink.warnings)
 
 
+@pytest.mark.parametrize("still_index", [0, 6], ids=["after the still", "before the still"])
+@pytest.mark.parametrize("gap", [(3,), (2, 3), (1, 3, 5)], ids=str)
+def test_frames_without_depth_beside_flow_are_no_motion(tmp_path, still_index, gap):
+    folder = analytic_shot(
+        tmp_path / "shot", frames=7, size=SIZE, still_index=still_index, with_flow=True
+    )
+    whole = generate(folder)
+    guides = dict(read_shot(folder).guides)
+    depth = [None if index in gap else name for index, name in enumerate(guides["depth"])]
+    change(folder, guides={**guides, "depth": tuple(depth)})
+    sink = generate(folder)
+    assert sink.warnings == whole.warnings == []
+    for index in set(range(7)) - set(gap):
+        assert np.array_equal(sink.frames[index][1], whole.frames[index][1])
+
+
+@pytest.mark.parametrize("still_index", [0, 39])
+def test_what_drifts_slowly_is_generated_in_the_end(tmp_path, still_index):
+    """0.045 pixels a frame are 1.76 pixels after 39 frames."""
+    folder = analytic_shot(
+        tmp_path / "shot",
+        frames=40,
+        size=SIZE,
+        still_index=still_index,
+        step=0.0005,
+        with_flow=True,
+    )
+    reader = ShotReader(folder)
+    for index, name in enumerate(read_shot(folder).guides["flow"]):
+        flow, box = reader.flow(index), reader.depth(index) < 3.9
+        flow[..., 0][box] += 0.045
+        flow[..., 2][box] -= 0.045
+        write_exr(folder / name, flow, media.FLOW_NAMES)
+    sink = generate(folder)
+    far, near = (39, 8) if still_index == 0 else (0, 31)
+    assert (sink.frames[far][1][reader.depth(far) < 3.9] == 0).mean() < 0.1
+    assert (sink.frames[near][1][reader.depth(near) < 3.9] == 0).mean() > 0.9
+
+
 def test_a_camera_that_never_moves_is_warned_about(tmp_path):
     folder = analytic_shot(tmp_path / "shot", frames=3, size=SIZE, step=0.0)
     sink = generate(folder)

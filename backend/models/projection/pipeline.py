@@ -188,20 +188,27 @@ class _Job:
     def _follow(
         self, index: int, surface: torch.Tensor | None, guides: _Guides
     ) -> list[torch.Tensor] | None:
-        """Return for each still what has moved by itself between it and this frame."""
-        if not self.follows or surface is None:
+        """Go on to a frame; return for each still what has moved by itself between the two.
+
+        None without flow in the shot and where the frame's depth is not known.
+        """
+        if not self.follows:
             return None
         result = []
         camera = self.shot.cameras[index]
+        flow = self._flow(guides, previous=True)
         for number, still in enumerate(self.shot.stills):
-            if index < still.index:
-                moved = self._unpack(self.moved[number][index], surface[0].shape)
+            if index > still.index:  # also a frame without depth is a step
+                moved = self.followers[number].step(surface, camera, flow)
+            elif surface is None:
+                moved = None
             elif index == still.index:
                 moved = torch.zeros_like(surface[0], dtype=torch.bool)
             else:
-                flow = self._flow(guides, previous=True)
-                moved = self.followers[number].step(surface, camera, flow)
+                moved = self._unpack(self.moved[number][index], surface[0].shape)
             result.append(moved)
+        if surface is None:
+            return None
         share = min(float(moved.float().mean()) for moved in result)
         self.most_moving = max(self.most_moving, share)
         return result
@@ -216,18 +223,12 @@ class _Job:
         follower = Follower(source.surface, source.camera)
         for index, guides in self._read_ahead(list(range(still.index - 1, -1, -1))):
             self.sink.progress(PHASE, 0, self.shot.frames)
-            packed[index] = None
-            surface = self._surface(guides)
-            if surface is None:
-                continue
             flow = self._flow(guides, previous=False)
-            moved = follower.step(surface, self.shot.cameras[index], flow)
-            packed[index] = np.packbits(moved.cpu().numpy())
+            moved = follower.step(self._surface(guides), self.shot.cameras[index], flow)
+            packed[index] = None if moved is None else np.packbits(moved.cpu().numpy())
         return packed
 
-    def _unpack(self, bits: np.ndarray | None, shape: torch.Size) -> torch.Tensor:
-        if bits is None:
-            return torch.zeros(shape, dtype=torch.bool, device=self.device)
+    def _unpack(self, bits: np.ndarray, shape: torch.Size) -> torch.Tensor:
         count = shape[0] * shape[1]
         moved = np.unpackbits(bits, count=count).astype(bool).reshape(shape)
         return torch.from_numpy(moved).to(self.device)
