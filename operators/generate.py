@@ -5,14 +5,16 @@ from __future__ import annotations
 import bpy
 from bpy.types import Context, Operator
 
-from ..backend.errors import DepthshotError
+from ..backend.errors import DepthshotError, TargetError
 from ..preferences import preferences
 from .generation import Generation
-from .pending import has_pending, pending_takes
+from .interface import open_file
+from .pending import claim_next, has_pending
 from .request import read_request, why_not
 from .runner import runner
 
 RUNNING = "A take is being generated; wait for it or cancel it"
+NOTHING = "No take of this file is waiting to be fetched"
 
 
 class _Starts(Operator):
@@ -83,11 +85,7 @@ class DEPTHSHOT_OT_fetch(_Starts):
     @classmethod
     def poll(cls, context: Context) -> bool:
         """Grey while one runs or while no take is waiting; the tooltip says which."""
-        reason = None
-        if runner.running:
-            reason = RUNNING
-        elif not has_pending(preferences(context).data, blend=bpy.data.filepath):
-            reason = "No take of this file is waiting to be fetched"
+        reason = RUNNING if runner.running else _why_nothing(context)
         if reason is not None:
             cls.poll_message_set(reason)
         return reason is None
@@ -95,8 +93,10 @@ class DEPTHSHOT_OT_fetch(_Starts):
     def begin(self, context: Context) -> Generation:
         """Return a generation that goes on with the job."""
         stored = preferences(context)
-        oldest = pending_takes(stored.data, blend=bpy.data.filepath)[0]
-        return Generation.resume(oldest, stored)
+        claim = claim_next(stored.data, open_file())
+        if claim is None:  # another Blender was faster
+            raise TargetError(f"{NOTHING}.")
+        return Generation.resume(claim, stored)
 
 
 class DEPTHSHOT_OT_cancel(Operator):
@@ -118,6 +118,13 @@ class DEPTHSHOT_OT_cancel(Operator):
         """Ask the generation to end."""
         runner.cancel()
         return {"FINISHED"}
+
+
+def _why_nothing(context: Context) -> str | None:
+    try:
+        return None if has_pending(preferences(context).data, open_file()) else NOTHING
+    except DepthshotError as reason:
+        return str(reason)
 
 
 CLASSES = (DEPTHSHOT_OT_generate, DEPTHSHOT_OT_fetch, DEPTHSHOT_OT_cancel)

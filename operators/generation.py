@@ -43,8 +43,9 @@ from ..scene.targets.strip import Landed
 from . import job
 from .attachment import attachment
 from .clock import Clock, Stage
+from .folders import private_folder
 from .interface import modal_operators, occupied, push_undo
-from .pending import Pending, forget
+from .pending import SESSION, Claim, Pending
 from .request import GenerationRequest
 from .task import Task
 
@@ -100,7 +101,6 @@ class Generation:
         self.landed: Landed | None = None
         self._preferences = preferences
         self._ignored = modal_operators()
-        self._scene_uid: int | None = None
         self._stop = threading.Event()
         self._cancelling = False
         self._steps: Steps[None]
@@ -111,20 +111,19 @@ class Generation:
 
         Raises:
             CaptureError: the scene cannot be captured; nothing was started.
+            StorageError: the data folder cannot be written.
         """
         generation = cls(request.preferences)
-        generation._scene_uid = request.scene_uid
-        capture = Capture.start(
-            context, request.capture, cache=request.preferences.data / "captures"
-        )
+        cache = private_folder(request.preferences.data, "captures")
+        capture = Capture.start(context, request.capture, cache=cache)
         generation._steps = generation._generate(request, capture)
         return generation
 
     @classmethod
-    def resume(cls, pending: Pending, preferences: Preferences) -> Generation:
+    def resume(cls, claim: Claim, preferences: Preferences) -> Generation:
         """Go on with a job that was sent before, in this session or another."""
         generation = cls(preferences)
-        generation._steps = generation._resume(pending)
+        generation._steps = generation._resume(claim)
         return generation
 
     def step(self) -> None:
@@ -167,22 +166,25 @@ class Generation:
         # Starting the backend takes seconds, so it happens beside the capture.
         attaching = Task(partial(attachment.take, self._preferences))
         try:
-            self.shot = yield from self._capture(capture, attaching)
+            yield from self._capture(capture, attaching)
+            self.shot = capture.folder
             backend = yield from self._wait(attaching, Stage.ATTACH)
-            sending = Task(partial(job.send, backend, request, self.shot, self._stop))
+            sending = Task(
+                partial(job.send, backend, request, capture.folder, capture.shot, self._stop)
+            )
             yield from self._finish(backend, sending)
         finally:
             Task(partial(job.release, attaching))
 
-    def _resume(self, pending: Pending) -> Steps[None]:
+    def _resume(self, claim: Claim) -> Steps[None]:
         attaching = Task(partial(attachment.take, self._preferences))
         try:
             backend = yield from self._wait(attaching, Stage.ATTACH)
-            yield from self._finish(backend, Task(lambda: pending))
+            yield from self._finish(backend, Task(lambda: claim))
         finally:
             Task(partial(job.release, attaching))
 
-    def _capture(self, capture: Capture, attaching: Task[Backend]) -> Steps[Path]:
+    def _capture(self, capture: Capture, attaching: Task[Backend]) -> Steps[None]:
         try:
             progress = capture.step()
             while not progress.finished:
@@ -193,34 +195,43 @@ class Generation:
                     attaching.result()
                 progress = capture.step()
             self.warnings += capture.warnings
-            return capture.folder
         finally:
             capture.cancel()
 
-    def _finish(self, backend: Backend, sending: Task[Pending]) -> Steps[None]:
-        data = self._preferences.data
+    def _finish(self, backend: Backend, sending: Task[Claim]) -> Steps[None]:
+        working: list[Task[object]] = []
         try:
-            pending = self.pending = yield from self._wait(sending, Stage.SEND)
-            yield from self._follow(backend, pending)
-        except Cancelled:
-            withdrawing = Task(partial(job.withdraw, backend, sending, data))
-            yield from _until(withdrawing, seconds=CANCEL_SECONDS)
-            raise
-        fetching = Task(
-            partial(job.fetch, backend, pending, self._preferences, self._fetched, self._stop)
-        )
-        self.folder = yield from self._wait(fetching, Stage.FETCH)
-        self.take = read_take(self.folder)
-        self._warn(self.take.warnings)
-        while (occupation := occupied(self._ignored)) is not None:
-            self.clock.at(Stage.LAND, 0.0, detail=f"waiting for {occupation} to end")
-            yield
-        self._land(pending, self.folder, self.take)
-        finishing = Task(partial(job.finish, backend, pending, data))
-        yield from _until(finishing, seconds=CANCEL_SECONDS)
+            try:
+                claim = yield from self._wait(sending, Stage.SEND)
+                self.pending = claim.pending
+                yield from self._follow(backend, claim)
+            except Cancelled:
+                working.append(Task(partial(job.withdraw, backend, sending)))
+                yield from _until(working[-1], seconds=CANCEL_SECONDS)
+                raise
+            takes = self._preferences.takes
+            fetching = Task(partial(job.fetch, backend, claim, takes, self._fetched, self._stop))
+            working.append(fetching)
+            self.folder = yield from self._wait(fetching, Stage.FETCH)
+            self.take = read_take(self.folder)
+            self._warn(self.take.warnings)
+            while (occupation := occupied(self._ignored)) is not None:
+                self.clock.at(Stage.LAND, 0.0, detail=f"waiting for {occupation} to end")
+                yield
+            self._land(claim, self.folder, self.take)
+            claim.forget()
+        finally:
+            letting_go = partial(job.let_go, sending, working)
+            if sending.done and all(task.done for task in working):
+                letting_go()
+            else:
+                Task(letting_go)
+        # The backend's copy is of no use any more.
+        deleting = Task(partial(backend.delete, claim.pending.job))
+        yield from _until(deleting, seconds=CANCEL_SECONDS)
 
-    def _follow(self, backend: Backend, pending: Pending) -> Steps[None]:
-        events = backend.follow(pending.job)
+    def _follow(self, backend: Backend, claim: Claim) -> Steps[None]:
+        events = backend.follow(claim.pending.job)
         try:
             last = None
             while last is None or not last.final:
@@ -229,13 +240,13 @@ class Generation:
                 yield
         except RequestRefused as reason:
             if reason.status == HTTPStatus.NOT_FOUND:
-                forget(self._preferences.data, pending)
+                claim.forget()
             raise
         finally:
             events.close()
         if last.kind == "done":
             return
-        forget(self._preferences.data, pending)
+        claim.forget()
         if last.kind == "failed":
             raise JobFailed(last.message)
         raise Cancelled("The job was cancelled in the backend.")
@@ -247,24 +258,31 @@ class Generation:
         elif event.kind == "warning":
             self._warn([event.message])
 
-    def _land(self, pending: Pending, folder: Path, take: Take) -> None:
-        scene = self._find_scene(pending)
+    def _land(self, claim: Claim, folder: Path, take: Take) -> None:
+        pending = claim.pending
+        scene = self._find_scene(claim)
         self.landed = find_target(pending.target).land(scene, folder, take, place=pending.place)
         self._warn(self.landed.notes)
         push_undo("Depthshot: Add Take")
         self.message = f"{take.frames} frames landed in “{self.landed.scene}”."
 
-    def _find_scene(self, pending: Pending) -> bpy.types.Scene:
+    def _find_scene(self, claim: Claim) -> bpy.types.Scene:
+        pending = claim.pending
         for scene in bpy.data.scenes:
-            if scene.session_uid == self._scene_uid:
+            if (pending.session, pending.scene_uid) == (SESSION, str(scene.session_uid)):
                 return scene
         # Another file was opened meanwhile, or this is a job of an earlier session.
         scene = bpy.data.scenes.get(pending.scene)
-        if bpy.data.filepath != pending.blend or scene is None:
-            where = f" of '{Path(pending.blend).name}'" if pending.blend else ""
+        if not pending.blend:
+            claim.forget()  # there will never be a place for it
             raise TargetError(
-                f"The take is finished, but its scene “{pending.scene}”{where} is not open; open"
-                " it and choose Fetch Take."
+                f"The take is finished, but its scene “{pending.scene}” is gone with a file that"
+                f" was never saved; its pictures are in '{self.folder}'."
+            )
+        if bpy.data.filepath != pending.blend or scene is None:
+            raise TargetError(
+                f"The take is finished, but its scene “{pending.scene}” of"
+                f" '{Path(pending.blend).name}' is not open; open it and choose Fetch Take."
             )
         return scene
 

@@ -1,10 +1,18 @@
-"""What the artist is doing right now, and undo."""
+"""What the artist has open and is doing right now, and undo."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 
 import bpy
+
+from .pending import OpenFile
+
+
+def open_file() -> OpenFile:
+    """Return which file is open."""
+    scenes = tuple(scene.session_uid for scene in bpy.data.scenes)
+    return OpenFile(blend=bpy.data.filepath, scenes=scenes)
 
 
 def modal_operators() -> frozenset[str]:

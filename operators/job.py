@@ -6,20 +6,26 @@ undo what it did once it is through.
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
+import logging
 import shutil
 import threading
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ..backend.bundle import pack
 from ..backend.client import Backend
-from ..backend.errors import Cancelled
-from ..preferences import Preferences
+from ..backend.errors import Cancelled, TakeError
+from ..backend.take import TAKE_FILE, verify_take
+from ..backend.wire import Shot
 from .attachment import attachment
-from .pending import Pending, forget, note
+from .folders import new_take_folder, private_folder
+from .pending import Claim, Pending, note
 from .request import GenerationRequest
 from .task import Task
+
+log = logging.getLogger(__name__)
 
 
 def release(attaching: Task[Backend]) -> None:
@@ -29,13 +35,18 @@ def release(attaching: Task[Backend]) -> None:
 
 
 def send(
-    backend: Backend, request: GenerationRequest, shot: Path, stop: threading.Event
-) -> Pending:
+    backend: Backend,
+    request: GenerationRequest,
+    folder: Path,
+    shot: Shot,
+    stop: threading.Event,
+) -> Claim:
     """Pack a captured shot, send it, and note the job on disk."""
     data = request.preferences.data
-    archive = shot.with_suffix(".zip")
+    # A name of its own: the capture's files are shared with other sends and other Blenders.
+    archive = private_folder(data, "outbox") / f"{uuid.uuid4().hex}.zip"
     try:
-        pack(shot, archive)
+        pack(folder, archive, shot=shot)
         _go_on(stop)
         job = backend.submit(
             archive,
@@ -49,54 +60,79 @@ def send(
         job=job,
         blend=request.blend,
         scene=request.capture.scene,
+        scene_uid=str(request.scene_uid),
         label=request.label,
         target=request.target,
         place=request.place,
     )
-    note(data, pending)
-    return pending
+    return note(data, pending)
 
 
-def withdraw(backend: Backend, sending: Task[Pending], data: Path) -> None:
+def withdraw(backend: Backend, sending: Task[Claim]) -> None:
     """Wait until a job is sent, forget it and cancel it."""
     if sending.wait():
-        pending = sending.result()
-        forget(data, pending)
-        backend.cancel(pending.job)
+        claim = sending.result()
+        claim.forget()
+        backend.cancel(claim.pending.job)
+
+
+def let_go(sending: Task[Claim], others: Iterable[Task[object]]) -> None:
+    """Give a job's claim back once no thread works on it any more."""
+    for task in others:
+        task.wait()
+    if sending.wait():
+        sending.result().release()
 
 
 def fetch(
     backend: Backend,
-    pending: Pending,
-    preferences: Preferences,
+    claim: Claim,
+    takes: Path,
     on_progress: Callable[[int, int], None],
     stop: threading.Event,
 ) -> Path:
-    """Bring a finished take into a new folder of its own, every file checked; return the folder."""
-    folder = _new_folder(preferences.takes, pending.label)
+    """Bring a finished take into a folder of its own, every file checked; return the folder.
+
+    What an earlier attempt has fetched is gone on with.
+    """
+    folder = _begun(claim.pending, takes)
+    if folder is None:
+        folder = new_take_folder(takes, claim.pending.label)
+        claim.write(dataclasses.replace(claim.pending, folder=str(folder)))
+    elif (folder / TAKE_FILE).is_file():
+        return folder
 
     def check(done: int, total: int) -> None:
         _go_on(stop)
         on_progress(done, total)
 
     try:
-        return backend.download(pending.job, folder, check)
+        return backend.download(claim.pending.job, folder, check)
     except Cancelled:
-        shutil.rmtree(folder.with_name(f"{folder.name}.part"), ignore_errors=True)
+        claim.write(dataclasses.replace(claim.pending, folder=""))
+        shutil.rmtree(folder, ignore_errors=True)  # what is still locked is of no harm
         raise
 
 
-def finish(backend: Backend, pending: Pending, data: Path) -> None:
-    """Remove the backend's copy of a take that has landed, and its note."""
-    forget(data, pending)
-    backend.delete(pending.job)
+def _begun(pending: Pending, takes: Path) -> Path | None:
+    """Return the folder of an earlier attempt to fetch a take, None if there is none to go on in.
+
+    A take that is whole stays where it is; another place is chosen for the rest of one that is not
+    by choosing another folder for takes.
+    """
+    folder = Path(pending.folder)
+    if not pending.folder or not folder.is_dir():
+        return None
+    if (folder / TAKE_FILE).is_file():
+        try:
+            verify_take(folder)
+        except TakeError as reason:
+            log.warning("%s was fetched before and is damaged: %s", folder, reason)
+            return None
+        return folder
+    return folder if folder.parent == takes else None
 
 
 def _go_on(stop: threading.Event) -> None:
     if stop.is_set():
         raise Cancelled("The generation was cancelled.")
-
-
-def _new_folder(takes: Path, label: str) -> Path:
-    numbers = (takes / f"{label}-{number:03d}" for number in itertools.count(1))
-    return next(folder for folder in numbers if not folder.exists())

@@ -1,26 +1,51 @@
 """Jobs whose takes have not landed yet, noted on disk: Blender may close before they do.
 
-    <data>/pending/<hash of the .blend's path>-<job id>.json
+    <data>/pending/<hash of the file>-<job id>.json     the note, removed when its take has landed
+    <data>/pending/<hash of the file>-<job id>.lock     locked by the Blender that works on it
 
-One note a job, removed when its take has landed. The hash makes looking for those of a file cheap
-enough for a panel.
+The file is a .blend's path. One that was never saved is a scene of one session: two of them have
+nothing else to tell them apart. The hash makes looking for those of a file cheap enough for a
+panel, and the lock goes with the Blender that holds it, however that ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..backend.errors import StorageError
 from ..backend.fields import Fields, read_json
+from ..backend.locks import FileLock
+from .folders import private_folder
 
+SESSION = uuid.uuid4().hex
+"""Names this session of Blender; a scene's `session_uid` means something in it alone."""
+
+_FOLDER = "pending"
 _LARGEST = 100_000
 _MOST = 20_000
 _JOB = re.compile(r"[\w-]{1,200}")
+# Another Blender's panel locks a note for a moment to look whether anybody works on it.
+_GLANCE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """The file that is open in this session.
+
+    Attributes:
+        blend: Path of the .blend file, "" when it was never saved.
+        scenes: `session_uid` of its scenes.
+    """
+
+    blend: str
+    scenes: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,76 +56,168 @@ class Pending:
         job: The backend's id of the job.
         blend: Path of the .blend file, "" when it was never saved.
         scene: Name of the shot's scene.
+        scene_uid: Its `session_uid`, in digits.
         label: What the take's folder is named, with a number after it.
         target: Id of the target, and the place it is told.
+        session: The session that asked for it.
+        folder: Folder that the take is being fetched into, "" before.
     """
 
     job: str
     blend: str
     scene: str
+    scene_uid: str
     label: str
     target: str
     place: str
+    session: str = SESSION
+    folder: str = ""
 
 
-def note(data: Path, pending: Pending) -> None:
-    """Write down a job.
+class Claim:
+    """The right to bring one job's take home: one Blender's at a time, until it ends.
+
+    Attributes:
+        pending: The job, as it is noted.
+    """
+
+    def __init__(self, path: Path, lock: FileLock, pending: Pending) -> None:
+        """Use `note` or `claim_next`."""
+        self.pending = pending
+        self._path = path
+        self._lock = lock
+
+    def write(self, pending: Pending) -> None:
+        """Write the note anew, at once or not at all.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        fresh = self._path.with_suffix(".part")
+        try:
+            fresh.write_text(json.dumps(asdict(pending), indent=1), encoding="utf-8")
+            fresh.replace(self._path)
+        except OSError as reason:
+            raise _unwritable(self._path, reason) from reason
+        self.pending = pending
+
+    def forget(self) -> None:
+        """Remove the note; there need not be one.
+
+        Raises:
+            StorageError: it cannot be removed.
+        """
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as reason:
+            raise _unwritable(self._path, reason) from reason
+
+    def release(self) -> None:
+        """Give the right back."""
+        self._lock.release()
+        if not self._path.exists():
+            # Windows refuses while another Blender has a look; an empty file is of no harm.
+            with contextlib.suppress(PermissionError):
+                self._path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def note(data: Path, pending: Pending) -> Claim:
+    """Write down a job and claim it.
 
     Raises:
         StorageError: the data folder cannot be written.
     """
-    path = _path(data, pending)
-    fresh = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(asdict(pending), indent=1), encoding="utf-8")
-        fresh.replace(path)
-    except OSError as reason:
-        raise StorageError(
-            f"'{path.parent}' cannot be written ({reason.strerror}); free some space or choose"
-            " another data folder in the preferences."
-        ) from reason
-
-
-def forget(data: Path, pending: Pending) -> None:
-    """Remove the note of a job; there need not be one."""
-    _path(data, pending).unlink(missing_ok=True)
-
-
-def has_pending(data: Path, *, blend: str) -> bool:
-    """Return whether a .blend file has jobs that have not landed."""
-    return any(True for _ in _notes(data, blend))
-
-
-def pending_takes(data: Path, *, blend: str) -> list[Pending]:
-    """Return the jobs of a .blend file that have not landed, oldest first.
-
-    Raises:
-        StorageError: a note is damaged; the message names the file.
-    """
-    notes = sorted(_notes(data, blend), key=lambda path: path.stat().st_mtime_ns)
-    return [_read(path) for path in notes]
-
-
-def _folder(data: Path) -> Path:
-    return data / "pending"
-
-
-def _key(blend: str) -> str:
-    return hashlib.sha256(blend.encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def _notes(data: Path, blend: str) -> Iterator[Path]:
-    return _folder(data).glob(f"{_key(blend)}-*.json")
-
-
-def _path(data: Path, pending: Pending) -> Path:
     if not _JOB.fullmatch(pending.job):
         raise ValueError(f"not the id of a job: {pending.job!r}")
-    return _folder(data) / f"{_key(pending.blend)}-{pending.job}.json"
+    file = pending.blend or _unsaved(pending.session, pending.scene_uid)
+    path = private_folder(data, _FOLDER) / f"{_key(file)}-{pending.job}.json"
+    lock = _lock(path, seconds=_GLANCE_SECONDS)
+    if lock is None:
+        raise StorageError(f"Another Blender works on '{pending.job}' already; generate it again.")
+    claim = Claim(path, lock, pending)
+    try:
+        claim.write(pending)
+    except StorageError:
+        claim.release()
+        raise
+    return claim
+
+
+def has_pending(data: Path, file: OpenFile) -> bool:
+    """Return whether a file has jobs that have not landed and nobody works on.
+
+    Raises:
+        StorageError: the data folder cannot be written.
+    """
+    for path in _notes(data, file):
+        lock = _lock(path, seconds=0.0)
+        if lock is not None:
+            lock.release()
+            return True
+    return False
+
+
+def claim_next(data: Path, file: OpenFile) -> Claim | None:
+    """Claim the oldest job of a file that has not landed and nobody works on; None without one.
+
+    Raises:
+        StorageError: a note is damaged; the message names it. Or the data folder cannot be written.
+    """
+    for path in sorted(_notes(data, file), key=_age):
+        lock = _lock(path, seconds=_GLANCE_SECONDS)
+        if lock is None:
+            continue
+        claim = None
+        try:
+            # Whoever had it may have landed it since.
+            if path.exists():
+                claim = Claim(path, lock, _read(path))
+                return claim
+        finally:
+            if claim is None:
+                lock.release()
+    return None
+
+
+def _lock(path: Path, *, seconds: float) -> FileLock | None:
+    lock = FileLock(path.with_suffix(".lock"), timeout=seconds)
+    try:
+        return lock if lock.take() else None
+    except OSError as reason:
+        raise _unwritable(path, reason) from reason
+
+
+def _age(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:  # landed in another Blender since it was listed
+        return 0
+
+
+def _key(file: str) -> str:
+    return hashlib.sha256(file.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _unsaved(session: str, scene_uid: str) -> str:
+    return f"session {session}, scene {scene_uid}"
+
+
+def _notes(data: Path, file: OpenFile) -> Iterator[Path]:
+    files = [_unsaved(SESSION, str(uid)) for uid in file.scenes]
+    if file.blend:
+        files.append(file.blend)
+    for each in files:
+        yield from (data / _FOLDER).glob(f"{_key(each)}-*.json")
 
 
 def _read(path: Path) -> Pending:
     value = read_json(path, error=StorageError, largest=_LARGEST)
     fields = Fields.of(value, place=f"The note '{path}'", error=StorageError)
     return Pending(**{name: fields.text(name, most=_MOST) for name in Pending.__dataclass_fields__})
+
+
+def _unwritable(path: Path, reason: OSError) -> StorageError:
+    return StorageError(
+        f"'{path.parent}' cannot be written ({reason.strerror or reason}); free some space or"
+        " choose another data folder in the preferences."
+    )

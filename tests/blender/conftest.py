@@ -5,6 +5,7 @@ top. Everything of the extension is imported under that name alone; `backend.*` 
 files a second time.
 """
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -47,3 +48,59 @@ def empty_scene():
 
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     yield bpy.context.scene
+
+
+@pytest.fixture
+def unsaved(empty_scene):
+    """A tiny scene to generate from, in no file."""
+    from tests.blender.generations import furnish
+
+    return furnish(empty_scene)
+
+
+@pytest.fixture
+def shot(unsaved, tmp_path):
+    """The same in a saved file."""
+    import bpy
+
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    return unsaved
+
+
+@pytest.fixture
+def stored():
+    """The stored preferences, as they were afterwards."""
+    import bpy
+    from bl_ext.devrepo.depthshot.preferences import EXTENSION
+
+    stored = bpy.context.preferences.addons[EXTENSION].preferences
+    yield stored
+    for name in ("takes_folder", "backend_python", "data_folder"):
+        stored.property_unset(name)
+
+
+@pytest.fixture(scope="module")
+def backend_python():
+    """`dev.py test` says where the backend's Python is; without it the checkout's own is used."""
+    from bl_ext.devrepo.depthshot.backend.paths import ROOT
+    from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE
+
+    with pytest.MonkeyPatch.context() as patch:
+        if PYTHON_VARIABLE not in os.environ:
+            folder = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+            patch.setenv(PYTHON_VARIABLE, str(ROOT / ".env/backend" / folder))
+        yield
+
+
+@pytest.fixture
+def backend(backend_python):
+    """The backend that generations use."""
+    import bpy
+    from bl_ext.devrepo.depthshot.backend.client import Backend
+    from bl_ext.devrepo.depthshot.backend.paths import ROOT
+    from bl_ext.devrepo.depthshot.preferences import preferences
+
+    stored = preferences(bpy.context)
+    backend = Backend.start_or_attach(stored.backend_python, ROOT, stored.data)
+    yield backend
+    backend.close()

@@ -3,108 +3,33 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
-from bl_ext.devrepo.depthshot.backend.client import Backend
-from bl_ext.devrepo.depthshot.backend.paths import ROOT
 from bl_ext.devrepo.depthshot.backend.rendezvous import read_server
 from bl_ext.devrepo.depthshot.backend.take import verify_take
 from bl_ext.devrepo.depthshot.operators.clock import Stage
-from bl_ext.devrepo.depthshot.operators.generation import Generation, Outcome
-from bl_ext.devrepo.depthshot.operators.pending import pending_takes
-from bl_ext.devrepo.depthshot.operators.request import read_request
+from bl_ext.devrepo.depthshot.operators.generation import Outcome
 from bl_ext.devrepo.depthshot.operators.runner import runner
-from bl_ext.devrepo.depthshot.preferences import EXTENSION, PYTHON_VARIABLE, preferences
+from bl_ext.devrepo.depthshot.preferences import preferences
 
 from tests.blender import takes
+from tests.blender.generations import (
+    FRAMES,
+    finish,
+    in_stage,
+    run,
+    start,
+    state,
+    waiting,
+)
 
-FRAMES = range(5, 8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def backend_python():
-    """`dev.py test` says where the backend's Python is; without it the checkout's own is used."""
-    with pytest.MonkeyPatch.context() as patch:
-        if PYTHON_VARIABLE not in os.environ:
-            folder = "Scripts/python.exe" if os.name == "nt" else "bin/python"
-            patch.setenv(PYTHON_VARIABLE, str(ROOT / ".env/backend" / folder))
-        yield
-
-
-@pytest.fixture
-def shot(empty_scene, tmp_path):
-    """A tiny scene in a saved file: something with a shape, a light, a camera that moves."""
-    scene = empty_scene
-    scene.render.engine = "CYCLES"
-    scene.cycles.samples = 1
-    scene.render.resolution_x, scene.render.resolution_y = 64, 36
-    scene.frame_start, scene.frame_end = FRAMES[0], FRAMES[-1]
-    bpy.ops.mesh.primitive_cube_add(size=2)
-    bpy.ops.mesh.primitive_plane_add(size=40, location=(0, 0, -1))
-    sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
-    sun.rotation_euler = (0.6, 0.4, 0)
-    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    camera.rotation_euler = (1.1, 0, 0)
-    for item in (sun, camera):
-        scene.collection.objects.link(item)
-    for frame, x in ((FRAMES[0], -0.3), (FRAMES[-1], 0.3)):
-        camera.location = (x, -7, 3.5)
-        camera.keyframe_insert("location", frame=frame)
-    scene.camera = camera
-    scene.frame_set(FRAMES[0])
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    return scene
+pytestmark = pytest.mark.usefixtures("backend_python")
 
 
-@pytest.fixture
-def stored():
-    """The stored preferences, as they were afterwards."""
-    stored = bpy.context.preferences.addons[EXTENSION].preferences
-    yield stored
-    for name in ("takes_folder", "backend_python", "data_folder"):
-        stored.property_unset(name)
-
-
-def state():
-    """Returns what a generation that came to nothing must leave as it was."""
-    scenes = {
-        scene.name: (
-            len(takes.strips(scene)),
-            scene.frame_current,
-            scene.render.filepath,
-            scene.render.engine,
-            scene.view_settings.view_transform,
-        )
-        for scene in bpy.data.scenes
-    }
-    return scenes, sorted(bpy.data.objects.keys()), bpy.data.filepath, bpy.data.is_dirty
-
-
-def start():
-    return Generation.start(bpy.context, read_request(bpy.context))
-
-
-def run(generation, until=lambda generation: False):
-    """Steps a generation to its end, or until something is so."""
-    while generation.outcome is None and not until(generation):
-        generation.step()
-        time.sleep(0.02)
-    return generation
-
-
-def in_stage(stage):
-    return lambda generation: generation.clock.phase.startswith(stage.label)
-
-
-def waiting():
-    return pending_takes(preferences(bpy.context).data, blend=bpy.data.filepath)
-
-
-def test_from_a_scene_to_the_timeline(shot, tmp_path):
+def test_from_a_scene_to_the_timeline(shot, backend, tmp_path):
     before = takes.render(shot, tmp_path / "before.png", FRAMES[0])
     bpy.ops.ed.undo_push(message="before")
     assert bpy.ops.depthshot.generate() == {"FINISHED"}
@@ -115,6 +40,7 @@ def test_from_a_scene_to_the_timeline(shot, tmp_path):
     assert "The take lies in the scene “Scene edit”" in status.warnings
     assert 0 < status.generated < 0.5
     assert waiting() == []
+    assert status.job not in [job["id"] for job in backend.jobs()], "the backend's copy is gone"
 
     folder = Path(status.take)
     assert folder == tmp_path / "depthshot/Scene-projection-001"
@@ -165,7 +91,7 @@ def test_a_still_from_a_file(shot, tmp_path):
 
 
 @pytest.mark.parametrize("stage", [Stage.CAPTURE, Stage.SEND, Stage.RUN])
-def test_cancelled(shot, tmp_path, stage):
+def test_cancelled(shot, backend, tmp_path, stage):
     before = state()
     # Enough for the cancel to come first.
     shot.frame_end = 60
@@ -180,12 +106,7 @@ def test_cancelled(shot, tmp_path, stage):
     data = preferences(bpy.context).data
     assert not list((data / "captures").glob("*.partial"))
     if generation.pending is not None:
-        backend = Backend.start_or_attach(preferences(bpy.context).backend_python, ROOT, data)
-        events = backend.follow(generation.pending.job)
-        while not (last := events.drain()) or not last[-1].final:
-            time.sleep(0.02)
-        assert last[-1].kind == "cancelled"
-        backend.close()
+        assert finish(backend, generation.pending.job).kind == "cancelled"
 
 
 def test_a_backend_that_dies_is_started_again_and_the_take_still_comes(shot):
@@ -229,36 +150,6 @@ def test_a_shot_that_sees_nothing_fails_in_the_backends_words(shot):
     assert generation.shot.is_dir(), "the capture is kept"
 
 
-def test_closing_the_file_during_a_job_and_fetching_the_take_later(shot, tmp_path):
-    generation = run(start(), lambda generation: generation.pending is not None)
-    generation.abandon()
-    assert generation.outcome is Outcome.CANCELLED
-    assert [pending.job for pending in waiting()] == [generation.pending.job]
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    assert not bpy.ops.depthshot.fetch.poll()
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
-    assert bpy.ops.depthshot.fetch() == {"FINISHED"}
-    (made,) = takes.strips(bpy.data.scenes["Scene edit"])
-    assert made.frame_final_duration == 3
-    assert waiting() == []
-
-
-def test_opening_another_file_meanwhile_leaves_that_file_alone(shot, tmp_path):
-    generation = run(start(), lambda generation: generation.pending is not None)
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    before = state()
-    run(generation)
-    assert generation.outcome is Outcome.FAILED
-    assert generation.message == (
-        "The take is finished, but its scene “Scene” of 'shot.blend' is not open; open it and"
-        " choose Fetch Take."
-    )
-    assert state() == before
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
-    assert bpy.ops.depthshot.fetch() == {"FINISHED"}
-    assert len(takes.strips(bpy.data.scenes["Scene edit"])) == 1
-
-
 def test_renaming_the_scene_meanwhile_does_not_lose_it(shot):
     generation = run(start())
     shot.name = "Renamed"
@@ -267,31 +158,4 @@ def test_renaming_the_scene_meanwhile_does_not_lose_it(shot):
     run(second)
     assert (generation.outcome, second.outcome) == (Outcome.DONE, Outcome.DONE)
     assert second.landed.scene == "Renamed again edit"
-
-
-def test_a_folder_for_takes_that_cannot_be_written_loses_nothing(shot, stored, tmp_path):
-    (tmp_path / "occupied").touch()
-    stored.takes_folder = str(tmp_path / "occupied")
-    before = state()
-    generation = run(start())
-    assert generation.outcome is Outcome.FAILED
-    assert "occupied" in generation.message
-    assert state() == before
-    stored.takes_folder = str(tmp_path / "free")
-    assert bpy.ops.depthshot.fetch() == {"FINISHED"}
-    assert (tmp_path / "free/Scene-projection-001/take.json").is_file()
-
-
-def test_a_job_the_backend_no_longer_has_is_said_once(shot):
-    generation = run(start(), lambda generation: generation.pending is not None)
-    generation.abandon()
-    stored = preferences(bpy.context)
-    backend = Backend.start_or_attach(stored.backend_python, ROOT, stored.data)
-    events = backend.follow(generation.pending.job)
-    while not any(event.final for event in events.drain()):
-        time.sleep(0.02)
-    backend.delete(generation.pending.job)
-    backend.close()
-    with pytest.raises(RuntimeError, match=r"no .*job"):
-        bpy.ops.depthshot.fetch()
-    assert waiting() == []
+    assert (generation.take.name, second.take.name) == ("Scene", "Renamed"), "of one capture"

@@ -9,16 +9,9 @@ from bl_ext.devrepo.depthshot.backend.errors import (
 )
 from bl_ext.devrepo.depthshot.operators.clock import Clock, Stage, in_words
 from bl_ext.devrepo.depthshot.operators.generation import Generation, Outcome
-from bl_ext.devrepo.depthshot.operators.pending import (
-    Pending,
-    forget,
-    has_pending,
-    note,
-    pending_takes,
-)
 from bl_ext.devrepo.depthshot.operators.request import read_request, why_not
 from bl_ext.devrepo.depthshot.operators.task import Task
-from bl_ext.devrepo.depthshot.preferences import EXTENSION, PYTHON_VARIABLE, preferences
+from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE, preferences
 
 
 @pytest.fixture
@@ -28,15 +21,6 @@ def scene(empty_scene):
     empty_scene.collection.objects.link(camera)
     empty_scene.camera = camera
     return empty_scene
-
-
-@pytest.fixture
-def stored():
-    """The stored preferences, as they were afterwards."""
-    stored = bpy.context.preferences.addons[EXTENSION].preferences
-    yield stored
-    for name in ("takes_folder", "backend_python", "data_folder"):
-        stored.property_unset(name)
 
 
 def break_nothing(scene):
@@ -176,51 +160,6 @@ def test_a_missing_backend_is_said_before_anything_starts(scene, stored, tmp_pat
     with pytest.raises(RuntimeError, match=r"is not at .*nothing.* Preferences"):
         bpy.ops.depthshot.generate()
     assert not (tmp_path / "data").exists()
-
-
-def some_pending(**changes):
-    values = {
-        "job": "j1",
-        "blend": "/a.blend",
-        "scene": "Scene",
-        "label": "Scene-projection",
-        "target": "STRIP",
-        "place": "AUTO",
-    }
-    return Pending(**(values | changes))
-
-
-def test_jobs_are_found_again_by_their_file(tmp_path):
-    first, second = some_pending(job="z1"), some_pending(job="a2")
-    other = some_pending(job="b3", blend="/b.blend")
-    for pending in (first, second, other):
-        note(tmp_path, pending)
-    assert pending_takes(tmp_path, blend="/a.blend") == [first, second]
-    assert pending_takes(tmp_path, blend="/b.blend") == [other]
-    assert not has_pending(tmp_path, blend="")
-    forget(tmp_path, first)
-    forget(tmp_path, first)
-    assert pending_takes(tmp_path, blend="/a.blend") == [second]
-    assert has_pending(tmp_path, blend="/a.blend")
-
-
-def test_a_damaged_note_is_named(tmp_path):
-    note(tmp_path, some_pending())
-    (path,) = (tmp_path / "pending").iterdir()
-    path.write_text('{"job": 5}')
-    with pytest.raises(StorageError, match=path.name):
-        pending_takes(tmp_path, blend="/a.blend")
-
-
-def test_a_note_never_leaves_its_folder(tmp_path):
-    with pytest.raises(ValueError, match="not the id of a job"):
-        note(tmp_path, some_pending(job="../../x"))
-
-
-def test_a_folder_that_cannot_be_written_is_said(tmp_path):
-    (tmp_path / "pending").touch()
-    with pytest.raises(StorageError, match="cannot be written"):
-        note(tmp_path, some_pending())
 
 
 def test_a_task_hands_over_values_and_errors():
