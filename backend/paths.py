@@ -44,6 +44,9 @@ def default_data_dir(
 
 
 def make_private(folder: Path) -> Path:
-    """Make `folder` and its parents; a new folder is for the user alone (POSIX mode 0700)."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make `folder` and its parents; a new one is for the user alone (POSIX mode 0700)."""
+    # `mkdir(parents=True)` would give the mode to the last of them alone.
+    for each in reversed((folder, *folder.parents)):
+        if not each.is_dir():
+            each.mkdir(mode=0o700, exist_ok=True)
     return folder

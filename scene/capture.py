@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import threading
 import time
 import uuid
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ from pathlib import Path
 
 import bpy
 
-from ..backend.errors import CaptureError, ShotError
+from ..backend.errors import CaptureError, ShotError, StorageError
+from ..backend.paths import make_private
 from ..backend.wire import Camera, Shot, Still
 from . import kept
 from .camera import CameraFacts, Picture, never_moves, wire_camera
@@ -85,7 +87,7 @@ class Capture:
         self._child: ChildProcess | None = None
         self._cameras: tuple[Camera, ...] = ()
         self._camera_names: list[str] = []
-        self._folder: Path | None = None
+        self._held: kept.Held | None = None
         self._shot: Shot | None = None
         self._reason: str | None = None
         self._progress = _progress("starting", 0, 1)
@@ -139,9 +141,9 @@ class Capture:
         Raises:
             CaptureError: it is not finished.
         """
-        if self._folder is None:
+        if self._held is None:
             raise CaptureError("The capture is not finished; wait for it.")
-        return self._folder
+        return self._held.folder
 
     @property
     def shot(self) -> Shot:
@@ -168,12 +170,12 @@ class Capture:
                 events, code = self._child.poll()
                 for event in events:
                     self._take(event)
-                if code is not None and self._folder is None:
+                if code is not None and self._held is None:
                     self._close(code)
         except CaptureError:
             self.cancel()
             raise
-        if self._folder is not None:
+        if self._held is not None:
             self.cancel()
             self._progress = _progress("finished", 1, 1)
         return self._progress
@@ -184,6 +186,15 @@ class Capture:
             self._child.end()
             self._child = None
         shutil.rmtree(self._work, ignore_errors=True)  # what is still locked is of no harm
+
+    def release(self) -> None:
+        """Give the finished files up, once they were sent or will not be; in any thread.
+
+        Until then, or until this Blender ends, nobody removes them. Files that cannot be used by
+        another capture are removed now.
+        """
+        if self._held is not None:
+            self._held.release()
 
     def _warn_of_lost_images(self) -> None:
         lost = lost_images()
@@ -239,7 +250,7 @@ class Capture:
             case "warning":
                 self.warnings.append(event["message"])
             case "failed":
-                self._reason = event["reason"]
+                self._reason = f" ({event['reason']})" if event["reason"] else ""
             case "refused":
                 raise CaptureError(event["message"])
 
@@ -248,12 +259,11 @@ class Capture:
         if scene_hash is None:
             return
         self.key = kept.key(scene_hash, self.settings)
-        shot = kept.find(self._cache, self.key)
-        if shot is None:
+        self._held = kept.find(self._cache, self.key)
+        if self._held is None:
             return
-        self._cameras = shot.cameras
-        self._shot = dataclasses.replace(shot, **self._words())
-        self._folder = self._cache / self.key
+        self._cameras = self._held.shot.cameras
+        self._shot = dataclasses.replace(self._held.shot, **self._words())
         self.reused = True
         self._warn_of_still_camera()
 
@@ -268,15 +278,19 @@ class Capture:
 
     def _close(self, code: int) -> None:
         if code != 0:
-            raise self._failure(code)
-        name = self.key or f"once-{uuid.uuid4().hex}"
+            raise self._failure()
         shot = self._new_shot()
+        made, name = self._work / "shot", self.key or kept.once()
         try:
-            self._folder = kept.keep(shot, self._work / "shot", cache=self._cache, name=name)
+            self._held = kept.keep(shot, made, cache=self._cache, name=name)
         except ShotError as reason:
             raise CaptureError(f"The capture is not whole: {reason}") from reason
-        self._shot = shot
-        kept.prune(self._cache, newest=self._folder)
+        except StorageError as reason:
+            raise CaptureError(str(reason)) from reason
+        # That of the folder: another Blender may have kept the same first.
+        self._shot = dataclasses.replace(self._held.shot, **self._words())
+        # It may have gigabytes to remove.
+        threading.Thread(target=kept.prune, args=(self._cache,), daemon=True).start()
         self._warn_of_still_camera()
 
     def _warn_of_still_camera(self) -> None:
@@ -316,12 +330,14 @@ class Capture:
             "seed": self.settings.seed,
         }
 
-    def _failure(self, code: int) -> CaptureError:
+    def _failure(self) -> CaptureError:
+        # One that fails tells so itself; one that is killed or crashes cannot.
+        how = "crashed or was ended" if self._reason is None else f"failed{self._reason}"
         log = self._cache / FAILED_LOG
         self._child.log.replace(log)  # needs no space, unlike a copy
         return CaptureError(
-            f"The second Blender failed while {self._progress.message}"
-            f" ({self._reason or f'exit code {code}'}); its log is '{log}'."
+            f"The second Blender {how} while {self._progress.message}; its log '{log}' has the"
+            " details."
         )
 
 
@@ -339,7 +355,7 @@ def _progress(phase: str, done: int, total: int) -> CaptureProgress:
 def _make_work_folder(cache: Path) -> Path:
     work = cache / f"{uuid.uuid4().hex}.partial"
     try:
-        work.mkdir(parents=True)
+        make_private(work)
     except OSError as reason:
         raise _unwritable(cache, reason) from reason
     return work

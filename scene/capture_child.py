@@ -11,6 +11,7 @@ sentence why it was not, FAILED when the log has to be read, and ORPHANED when t
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -148,7 +149,7 @@ def camera_facts(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> dict
 
 def render_picture(scene: bpy.types.Scene, path: str) -> None:
     """Render the current frame into `path`; the extension is added by Blender."""
-    scene.render.filepath = path
+    scene.render.filepath = compat.literal_path(path)
     bpy.ops.render.render(write_still=True, scene=scene.name)
 
 
@@ -298,6 +299,15 @@ def run(job: Job) -> int:
     return OK
 
 
+def system_reason(details: str) -> str:
+    """Return what the system says in `details` of a failure, "" when it says nothing.
+
+    Blender's own errors are no OSError, but quote it.
+    """
+    words = map(os.strerror, (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EIO))
+    return next((each for each in words if each in details), "")
+
+
 def main() -> None:
     """Run the job named on the command line and end the process with its code."""
     code, job = FAILED, None
@@ -311,7 +321,7 @@ def main() -> None:
             if code == FAILED:
                 traceback.print_exc()
                 if job is not None:
-                    job.say("failed", reason=traceback.format_exc().strip().splitlines()[-1])
+                    job.say("failed", reason=system_reason(traceback.format_exc()))
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import bpy
 
 FILE_OUTPUT = "CompositorNodeOutputFile"
+# For a linear format an override is about its linear space, not about the display's.
+_LINEAR = {"OPEN_EXR", "OPEN_EXR_MULTILAYER", "HDR"}
 # Options of a path property that may begin with "//". From 4.5 on Blender wants to be told, before
 # that it does not know the word.
 RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
@@ -17,6 +19,13 @@ RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) el
 def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
     """Return the top-level strips; they were called sequences up to Blender 4.4."""
     return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def literal_path(path: str) -> str:
+    """Return an output path in which braces mean themselves; they are templates since Blender 5."""
+    if bpy.app.version < (5, 0):
+        return path
+    return path.replace("{", "{{").replace("}", "}}")
 
 
 def compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
@@ -28,8 +37,7 @@ def compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
 
 def use_png16(settings: bpy.types.ImageFormatSettings) -> None:
     """Make the output a 16-bit RGB PNG; a view transform of its own is kept."""
-    # For a linear format an override is about its linear space, not about the display's.
-    linear = settings.file_format in {"OPEN_EXR", "OPEN_EXR_MULTILAYER", "HDR"}
+    linear = settings.file_format in _LINEAR
     if hasattr(settings, "media_type"):
         settings.media_type = "IMAGE"
     settings.file_format = "PNG"
@@ -37,6 +45,13 @@ def use_png16(settings: bpy.types.ImageFormatSettings) -> None:
     settings.color_depth = "16"
     if linear:
         settings.color_management = "FOLLOW_SCENE"
+
+
+def output_display(scene: bpy.types.Scene) -> str:
+    """Return the display device that rendered pictures are encoded for (see `use_png16`)."""
+    settings = scene.render.image_settings
+    own = settings.color_management == "OVERRIDE" and settings.file_format not in _LINEAR
+    return (settings if own else scene).display_settings.display_device
 
 
 def use_multilayer_exr(settings: bpy.types.ImageFormatSettings) -> None:
@@ -103,7 +118,7 @@ def write_channel(tree: bpy.types.NodeTree, socket: bpy.types.NodeSocket, folder
     node.format.color_depth = "32"
     node.format.exr_codec = "ZIP"
     if hasattr(node, "file_output_items"):
-        node.directory = folder
+        node.directory = literal_path(folder)
         node.file_output_items.new("FLOAT", "Depth")
     else:
         node.base_path = folder

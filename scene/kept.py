@@ -1,21 +1,35 @@
-"""Captures that are kept: one folder each, named by a hash of all that it depends on."""
+"""Captures that are kept: one folder each, named by a hash of all that it depends on.
+
+Every Blender of the user shares them. What is kept is never changed; it is removed when room is
+needed and nobody holds it. Nothing here touches bpy.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import logging
 import shutil
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
-from ..backend.errors import CaptureError, ShotError
-from ..backend.wire import SHOT_FILE, Shot, read_shot, write_shot
+from ..backend.errors import CaptureError, ShotError, StorageError
+from ..backend.locks import FileLock
+from ..backend.paths import make_private
+from ..backend.wire import Shot, read_shot, write_shot
 from .settings import CaptureSettings
 
 log = logging.getLogger(__name__)
 
 SIZES_FILE = "kept.json"
+ONCE = "once-"  # how names of captures begin that cannot be used again
+_USES = "uses"
+_LOCK = "captures.lock"  # held for as long as it takes to look at a capture or to move it
+_LOCK_SECONDS = 5.0
+_GONE = ".removed"
 _NO_WORDS = {"name": "shot", "prompt": "", "negative_prompt": "", "seed": 0}
 MOST_BYTES = 20_000_000_000  # of all kept captures; a minute of HD video takes about 5 GB
 
@@ -35,69 +49,150 @@ def key(scene_hash: str, settings: CaptureSettings) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def find(cache: Path, name: str) -> Shot | None:
-    """Return the shot of a kept capture, or None; one that is damaged is removed."""
-    folder = cache / name
-    if not folder.is_dir():
+class Held:
+    """A capture that nobody removes until it is released, or until this process ends.
+
+    Attributes:
+        folder: The files, read only.
+        shot: What its `shot.json` says, without anybody's words.
+    """
+
+    def __init__(self, folder: Path, shot: Shot, mark: FileLock, path: Path) -> None:
+        self.folder = folder
+        self.shot = shot
+        self._mark = mark
+        self._path = path
+
+    def release(self) -> None:
+        """Give it up; one that cannot be used again is removed. Safe to repeat, in any thread."""
+        if self.folder.name.startswith(ONCE):
+            shutil.rmtree(self.folder, ignore_errors=True)  # what is left goes with the next prune
+        self._mark.release()
+        with contextlib.suppress(OSError):  # then the next prune clears it
+            self._path.unlink()
+
+
+def once() -> str:
+    """Return a name for a capture that is never used again."""
+    return f"{ONCE}{uuid.uuid4().hex}"
+
+
+def find(cache: Path, name: str) -> Held | None:
+    """Return a kept capture, held, or None; one that is damaged is removed.
+
+    None as well when other Blenders keep the captures locked: then it is made again.
+    """
+    lock = FileLock(cache / _LOCK, timeout=_LOCK_SECONDS)
+    if not lock.take():
         return None
     try:
-        shot = read_shot(folder)
-        sizes = json.loads((folder / SIZES_FILE).read_text(encoding="utf-8"))
-        whole = sizes == _sizes(folder, shot)
-    except (ShotError, OSError, ValueError) as reason:
-        log.warning("The kept capture %s is damaged (%s)", folder, reason)
-        whole = False
-    if not whole:
-        shutil.rmtree(folder)
-        return None
-    return shot
+        return _find(cache, name)
+    finally:
+        lock.release()
 
 
-def keep(shot: Shot, made: Path, *, cache: Path, name: str) -> Path:
-    """Move the rendered files in `made` to their kept place and return it.
+def keep(shot: Shot, made: Path, *, cache: Path, name: str) -> Held:
+    """Move the rendered files in `made` to their kept place and return it, held.
 
     What is kept is never changed again, so its `shot.json` has no words of any one request.
 
     Raises:
         CaptureError: the disk refuses.
         ShotError: a file of the shot is missing.
+        StorageError: other Blenders keep the captures locked.
     """
-    folder = cache / name
     try:
         write_shot(dataclasses.replace(shot, **_NO_WORDS), made)
-        read_shot(made)
+        whole = read_shot(made)
         sizes = json.dumps(_sizes(made, shot))
         (made / SIZES_FILE).write_text(sizes, encoding="utf-8")
-        if find(cache, name) is not None:  # another Blender captured the same in the meantime
-            return folder
-        made.replace(folder)
+        with FileLock(cache / _LOCK, timeout=_LOCK_SECONDS):
+            there = _find(cache, name)  # another Blender captured the same in the meantime
+            if there is not None:
+                return there
+            made.replace(cache / name)
+            return _hold(cache / name, whole)
     except OSError as reason:
         raise CaptureError(
             f"The capture could not be kept in '{cache}' ({reason.strerror}); free some space"
             " there or choose another folder in the preferences."
         ) from reason
-    return folder
 
 
-def prune(cache: Path, *, newest: Path, most: int = MOST_BYTES) -> None:
+def prune(cache: Path, *, most: int = MOST_BYTES) -> None:
     """Remove the captures that were not used for the longest time, down to `most` bytes in all.
 
-    Args:
-        cache: Folder of the kept captures; what else lies there is left alone.
-        newest: The capture in use now, which always stays.
-        most: Bytes that may stay.
+    Those that somebody holds stay, and what else lies in `cache` is left alone. May take long, so
+    it is for a thread; what the disk refuses is logged, and tried again by the next.
     """
-    # Using a kept capture writes its shot.json anew, so its date is that of the last use.
-    used = {
-        path.parent: (path.parent / SHOT_FILE).stat().st_mtime_ns
-        for path in cache.glob(f"*/{SIZES_FILE}")
-    }
-    total = 0
-    for folder in sorted(used, key=lambda folder: (folder == newest, used[folder]), reverse=True):
-        total += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        if total > most and folder != newest:
-            log.info("removing the kept capture %s, unused for the longest time", folder)
-            shutil.rmtree(folder)
+    try:
+        with FileLock(cache / _LOCK, timeout=_LOCK_SECONDS):
+            for folder in _excess(cache, most):
+                log.info("removing the kept capture %s, unused for the longest time", folder)
+                _set_aside(folder)
+        for gone in cache.glob(f"*{_GONE}"):
+            shutil.rmtree(gone)
+    except (OSError, StorageError) as reason:
+        log.warning("The kept captures in %s could not make room (%s)", cache, reason)
+
+
+def _find(cache: Path, name: str) -> Held | None:
+    folder = cache / name
+    if not folder.is_dir():
+        return None
+    try:
+        shot = read_shot(folder)
+        if json.loads((folder / SIZES_FILE).read_text(encoding="utf-8")) == _sizes(folder, shot):
+            (folder / SIZES_FILE).touch()  # its date is that of the last use
+            return _hold(folder, shot)
+        log.warning("The kept capture %s is damaged (a file has another size)", folder)
+    except (ShotError, OSError, ValueError) as reason:
+        log.warning("The kept capture %s is damaged (%s)", folder, reason)
+    shutil.rmtree(_set_aside(folder), ignore_errors=True)  # what is left goes with the next prune
+    return None
+
+
+def _hold(folder: Path, shot: Shot) -> Held:
+    path = make_private(folder.parent / _USES) / f"{folder.name}.{uuid.uuid4().hex}"
+    mark = FileLock(path)
+    mark.take()  # nobody else knows this name
+    return Held(folder, shot, mark, path)
+
+
+def _excess(cache: Path, most: int) -> Iterator[Path]:
+    """Yield the folders to remove; the caller has the lock."""
+    held = _held_names(cache)
+    found = []
+    for sizes in cache.glob(f"*/{SIZES_FILE}"):
+        if sizes.parent.suffix != _GONE:
+            folder = sizes.parent
+            size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            found.append((sizes.stat().st_mtime_ns, folder, size))
+    total = sum(size for _, folder, size in found if folder.name in held)
+    for _, folder, size in sorted(found, reverse=True):
+        if folder.name in held:
+            continue
+        total += size
+        if total > most or folder.name.startswith(ONCE):
+            yield folder
+
+
+def _held_names(cache: Path) -> set[str]:
+    """Return the names of captures that a living process holds, and clear what dead ones left."""
+    names = set()
+    for path in (cache / _USES).glob("*"):
+        mark = FileLock(path)
+        if mark.take():
+            mark.release()
+            path.unlink(missing_ok=True)
+        else:
+            names.add(path.stem)
+    return names
+
+
+def _set_aside(folder: Path) -> Path:
+    """Rename a capture at once, so that nobody finds half of it."""
+    return folder.replace(folder.with_name(f"{folder.name}-{uuid.uuid4().hex}{_GONE}"))
 
 
 def _sizes(folder: Path, shot: Shot) -> dict[str, int]:

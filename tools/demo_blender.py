@@ -7,6 +7,7 @@ and the seconds of its parts as JSON into --times.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import shutil
@@ -15,11 +16,13 @@ import time
 from pathlib import Path
 
 import bpy
+from bl_ext.devrepo.depthshot.backend.wire import read_shot, write_shot
 from bl_ext.devrepo.depthshot.operators.generation import Generation, Outcome
-from bl_ext.devrepo.depthshot.operators.request import read_request
+from bl_ext.devrepo.depthshot.operators.request import GenerationRequest, read_request
 from bl_ext.devrepo.depthshot.preferences import EXTENSION
 from bl_ext.devrepo.depthshot.scene.compat import strips
 from bl_ext.devrepo.depthshot.scene.kept import SIZES_FILE
+from bl_ext.devrepo.depthshot.scene.settings import CaptureSettings
 
 from examples.places import courtyard
 from tools.console import say
@@ -37,9 +40,9 @@ def build_scene(size: tuple[int, int], frames: int) -> bpy.types.Scene:
     return scene
 
 
-def generate(times: dict[str, float]) -> Generation:
+def generate(request: GenerationRequest, times: dict[str, float]) -> Generation:
     """Generate as the panel's button does, showing progress on the terminal."""
-    generation = Generation.start(bpy.context, read_request(bpy.context))
+    generation = Generation.start(bpy.context, request)
     part, began, said = "", time.monotonic(), 0.0
     while generation.outcome is None:
         generation.step()
@@ -66,6 +69,19 @@ def rename_take(generation: Generation, folder: Path) -> None:
     strip.name = folder.name
 
 
+def copy_shot(captured: Path, asked: CaptureSettings, folder: Path) -> None:
+    """Copy the captured files, and write the words of the request beside them."""
+    shutil.copytree(captured, folder, ignore=shutil.ignore_patterns(SIZES_FILE))
+    shot = dataclasses.replace(
+        read_shot(folder),
+        name=asked.name,
+        prompt=asked.prompt,
+        negative_prompt=asked.negative_prompt,
+        seed=asked.seed,
+    )
+    write_shot(shot, folder)
+
+
 def main() -> int:
     """Do what the command line asks for."""
     options = argparse.ArgumentParser()
@@ -84,15 +100,15 @@ def main() -> int:
     stored = bpy.context.preferences.addons[EXTENSION].preferences
     stored.takes_folder = str(given.out)
     stored.data_folder = os.environ["DEPTHSHOT_DATA_DIR"]
-    generation = generate(times)
+    request = read_request(bpy.context)
+    generation = generate(request, times)
     for sentence in generation.warnings:
         say(f"  note: {sentence}")
     if generation.outcome is not Outcome.DONE:
         say(generation.message)
         return 1
     rename_take(generation, given.out / "take")
-    unneeded = shutil.ignore_patterns(SIZES_FILE)
-    shutil.copytree(generation.shot, given.out / "shot", ignore=unneeded)
+    copy_shot(generation.shot, request.capture, given.out / "shot")
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     blend.with_suffix(".blend1").unlink(missing_ok=True)
     given.times.write_text(json.dumps(times), encoding="utf-8")

@@ -230,7 +230,7 @@ def test_the_second_blender_ends_when_the_first_is_killed(tmp_path):
         artist.wait()
         artist.stdout.close()
     wait_until(lambda: not alive(pid), limit=10)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert partial(tmp_path / "cache") == []
 
 
 def test_a_failing_second_blender_gives_one_sentence_and_a_log(scene, tmp_path):
@@ -242,18 +242,50 @@ def test_a_failing_second_blender_gives_one_sentence_and_a_log(scene, tmp_path):
     with pytest.raises(CaptureError) as failed:
         shots.finish(running)
     log = tmp_path / "failed-capture.log"
-    assert str(failed.value).startswith("The second Blender failed while rendering guides")
-    assert "(Not a directory)" in str(failed.value)
-    assert str(failed.value).endswith(f"its log is '{log}'.")
+    words = str(failed.value)
+    assert words.startswith("The second Blender failed (Not a directory) while rendering guides")
+    assert words.endswith(f"; its log '{log}' has the details.")
     assert "Traceback" in log.read_text()
     assert partial(tmp_path) == []
+
+
+def test_what_python_says_of_a_failure_stays_in_the_log(scene, tmp_path):
+    running = shots.start(scene, tmp_path)
+    (work,) = tmp_path.glob("*.partial")
+    (work / "copy.blend").write_bytes(b"no file of Blender's")
+    with pytest.raises(CaptureError) as failed:
+        shots.finish(running)
+    log = tmp_path / "failed-capture.log"
+    assert "Error" in log.read_text()
+    assert str(failed.value) == (
+        f"The second Blender failed while opening the copy; its log '{log}' has the details."
+    )
+
+
+@pytest.mark.parametrize("unit", [1, 0.5])
+def test_braces_and_hashes_in_the_folder_mean_themselves(scene, tmp_path, unit):
+    """Blender 5 reads braces in an output path as a template, any Blender # as the frame."""
+    scene.unit_settings.scale_length = unit
+    finished = shots.capture(scene, tmp_path / "a {b} {{c # ##", end=2)
+    assert (shots.shown(finished).depth(1) == 8 * unit).all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
+def test_what_is_captured_is_for_the_user_alone(scene, tmp_path):
+    before = os.umask(0o022)
+    try:
+        shots.capture(scene, tmp_path / "data" / "captures")
+    finally:
+        os.umask(before)
+    for folder in (tmp_path / "data", tmp_path / "data" / "captures"):
+        assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_second_blender_that_is_killed_gives_one_sentence(scene, tmp_path):
     running = shots.start(scene, tmp_path, **make_slow(scene))
     run_until(running, "guides")
     os.kill(running.child_pid, signal.SIGKILL)
-    with pytest.raises(CaptureError, match=r"failed while rendering .* \(exit code -9\)"):
+    with pytest.raises(CaptureError, match=r"crashed or was ended while rendering"):
         shots.finish(running)
     assert partial(tmp_path) == []
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from bl_ext.devrepo.depthshot.backend.bundle import pack, unpack
 from bl_ext.devrepo.depthshot.backend.wire import read_shot
-from bl_ext.devrepo.depthshot.scene import compat, kept
+from bl_ext.devrepo.depthshot.scene import compat
 
 from tests.blender import shots
 
@@ -55,7 +55,8 @@ def test_words_and_seed_render_nothing_again(scene, tmp_path):
     assert guide.stat().st_mtime_ns == made
     assert words(second.shot) == ("New", "snow", "fog", 2)
     assert words(first.shot) == ("shot", "rain", "", 1)
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.folder.name]
+    kept_folders = [path.parent for path in (tmp_path / "cache").glob("*/shot.json")]
+    assert kept_folders == [first.folder]
 
 
 def words(shot):
@@ -289,24 +290,14 @@ def test_a_damaged_capture_is_made_again(scene, tmp_path):
     assert not again(scene, tmp_path).reused
 
 
-def test_the_longest_unused_captures_make_room(scene, tmp_path):
-    cache = tmp_path / "cache"
-    folders = [again(scene, tmp_path, end=end).folder for end in (2, 3, 4)]
-    (cache / "notes.txt").write_text("not a capture")
-    for age, folder in enumerate(folders):
-        os.utime(folder / "shot.json", ns=(age, age))
-    again(scene, tmp_path, end=2, prompt="used again")  # now the latest
-    room = sum(
-        path.stat().st_size
-        for folder in (folders[0], folders[2])
-        for path in folder.rglob("*")
-        if path.is_file()
-    )
-    kept.prune(cache, newest=folders[0], most=room)
-    assert [folder.exists() for folder in folders] == [True, False, True]
-    kept.prune(cache, newest=folders[0], most=0)
-    assert [folder.exists() for folder in folders] == [True, False, False]
-    assert (cache / "notes.txt").exists()
+def test_a_finished_capture_is_held_until_it_is_released(scene, tmp_path):
+    bpy.data.objects["Plane"].modifiers.new("Cloth", "CLOTH")
+    first = again(scene, tmp_path)
+    second = again(scene, tmp_path)
+    assert first.folder.is_dir() and first.folder != second.folder
+    first.release()
+    assert not first.folder.exists()
+    assert second.folder.is_dir()
 
 
 def test_a_library_on_disk_counts(scene, tmp_path):
