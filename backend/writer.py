@@ -9,6 +9,7 @@ its hash and is made again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -274,7 +275,12 @@ def _write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
 
 
 def _storage(path: Path, reason: OSError) -> StorageError:
+    full = reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    way_out = (
+        "Free some space and generate again; finished frames are kept."
+        if full
+        else "Choose a folder that can be written."
+    )
     return StorageError(
-        f"The take cannot be written to '{path}': {reason.strerror or reason}."
-        " Free some space or choose another folder; finished frames are kept."
+        f"The take cannot be written to '{path}': {reason.strerror or reason}. {way_out}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -159,10 +160,35 @@ class TestStorage:
         done = subprocess.run([sys.executable, "-c", FULL, shot, folder], cwd=ROOT, timeout=60,
                               capture_output=True, text=True, check=True)  # fmt: skip
         assert done.stdout.startswith("The take cannot be written to")
-        assert "File too large. Free some space or choose another folder" in done.stdout
+        assert "File too large. Free some space and generate again" in done.stdout
         assert names(folder) == [".job.jsonl", "frames/0009.png", "mask/0009.png"]
         with writer(folder, shot) as target:
             assert target.finished() == {0}
+
+    @pytest.mark.skipif(os.name != "posix", reason="limits of a process exist on POSIX alone")
+    def test_a_process_that_is_killed_inside_a_write_leaves_no_torn_frame(self, shot, folder):
+        """The limit's own signal ends the process when the first bytes of a frame are written."""
+        script = f"import signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n{FULL}"
+        done = subprocess.run([sys.executable, "-c", script, shot, folder], cwd=ROOT, timeout=60,
+                              check=False)  # fmt: skip
+        assert done.returncode == -signal.SIGXFSZ
+        torn = folder / "frames/.0010.png.part"
+        assert torn.stat().st_size == 6000
+        assert [path.name for path in folder.glob("frames/[!.]*")] == ["0009.png"]
+        with writer(folder, shot) as target:
+            assert target.finished() == {0}
+            for index in (1, 2):
+                target.frame(index, **content(index))
+            target.finish({})
+        assert not torn.exists()
+        verify_take(folder)
+
+    def test_a_folder_that_cannot_be_made_is_not_about_space(self, shot, tmp_path):
+        (tmp_path / "file").write_text("a file")
+        with pytest.raises(StorageError) as caught:
+            writer(tmp_path / "file" / "take", shot)
+        assert str(caught.value).endswith("Choose a folder that can be written.")
+        assert "space" not in str(caught.value)
 
     def test_a_file_where_the_folder_should_be(self, shot, tmp_path):
         (tmp_path / "take").write_text("a file")
