@@ -112,7 +112,7 @@ def unpack(archive: Path, folder: Path) -> Shot:
         StorageError: the disk is full, or the folder cannot be written.
     """
     if not archive.is_file():
-        raise ShotError(f"There is no archive '{archive}'.")
+        raise ShotError(f"There is no shot '{archive}'; give a shot's folder or its zip file.")
     if folder.exists():
         raise StorageError(f"'{folder.name}' is there already; choose another folder.")
     try:

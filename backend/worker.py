@@ -90,7 +90,7 @@ class Worker:
             last = Event("failed", message=_no_memory(self._device))
         except RuntimeError as reason:
             if not _out_of_memory(reason):
-                raise  # a defect: the process ends, the server tries again and tells
+                raise  # a defect: the process ends and the server tells; again would be the same
             log.exception("out of memory")
             last = Event("failed", message=_no_memory(self._device))
             self._forget_model()

@@ -280,7 +280,7 @@ class TestHostile:
         refused(tmp_path / "a.zip", tmp_path, "damaged or no zip")
 
     def test_no_archive(self, tmp_path):
-        refused(tmp_path / "none.zip", tmp_path, "There is no archive")
+        refused(tmp_path / "none.zip", tmp_path, "There is no shot")
 
     def test_no_shot_json(self, tmp_path):
         refused(make_zip(tmp_path / "a.zip", {"shot/shot.json": b"{}"}), tmp_path, "at its top")

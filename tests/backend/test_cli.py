@@ -76,7 +76,7 @@ def test_a_wrong_command_is_said_in_a_sentence(shot, tmp_path, arguments, status
 
 def test_a_wrong_shot_is_said_and_ends_with_1(tmp_path):
     (tmp_path / "empty").mkdir()
-    for place, words in (("empty", "shot.json"), ("nowhere", "nowhere")):
+    for place, words in (("empty", "shot.json"), ("nowhere", "give a shot's folder")):
         done = run(
             "generate", tmp_path / place, "--model", "projection", "--out", tmp_path / "t", "--json"
         )
