@@ -20,6 +20,10 @@ _QUOTE.maxlevel = 3  # a repr without limits could be as deep and as long as the
 _LONGEST_QUOTE = _QUOTE.maxstring = _QUOTE.maxother = 60
 
 
+class _RefusedError(ValueError):
+    """JSON that Python takes and Depthshot does not; the message says what it is."""
+
+
 def quoted(value: object) -> str:
     """Return `value` as it is shown in a message, shortened."""
     text = _QUOTE.repr(value)
@@ -50,18 +54,31 @@ def parse_json(data: bytes, *, name: str, error: type[DepthshotError]) -> object
     """
 
     def refuse(constant: str) -> object:
-        raise ValueError(f"{constant} is not JSON")
+        raise _RefusedError(f"{constant} is not a number there")
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         values = dict(pairs)
         if len(values) != len(pairs):
-            raise ValueError("a field is given twice")
+            raise _RefusedError("a field is given twice")
         return values
 
     try:
         return json.loads(data.decode("utf-8"), parse_constant=refuse, object_pairs_hook=once)
     except (ValueError, RecursionError) as reason:
-        raise error(f"{name} is not valid JSON ({reason}); write it again.") from reason
+        raise error(f"{name} is not valid JSON: {_flaw(reason)}; write it again.") from reason
+
+
+def _flaw(reason: ValueError | RecursionError) -> str:
+    """Return in plain words why `parse_json` did not take something."""
+    if isinstance(reason, json.JSONDecodeError):
+        return f"it goes wrong in line {reason.lineno}, at character {reason.colno}"
+    if isinstance(reason, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    if isinstance(reason, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(reason, _RefusedError):
+        return str(reason)
+    return "it has a number with too many digits"  # the one other limit of Python's parser
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,13 +221,13 @@ class TestFolder:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("", "not valid JSON"),
-            ("{", "not valid JSON"),
-            ('{"fps": NaN}', "NaN is not JSON"),
+            ("", "not valid JSON: it goes wrong in line 1, at character 1; write it again"),
+            ('{\n"fps" 24}', "in line 2, at character 7;"),
+            ('{"fps": NaN}', "NaN is not a number there"),
             ('{"fps": 1, "fps": 2}', "twice"),
-            ("[" * 100_000, "not valid JSON"),
+            ("[" * 100_000, "nested too deeply"),
             ('{"protocol": ' + "[" * 900 + "]" * 900 + "}", "'protocol' is"),
-            ('{"fps": ' + "9" * 5000 + "}", "not valid JSON"),
+            ('{"fps": ' + "9" * 5000 + "}", "too many digits"),
             ("[]", "must be a JSON object"),
         ],
     )
@@ -238,7 +238,7 @@ class TestFolder:
 
     def test_bytes_that_are_no_text(self, tmp_path):
         (tmp_path / "shot.json").write_bytes(b'{"name": "\xff\xfe"}')
-        with pytest.raises(ShotError, match="not valid JSON"):
+        with pytest.raises(ShotError, match=r"not valid JSON: it is not text in UTF-8"):
             read_shot(tmp_path)
 
     def test_no_shot_at_all(self, tmp_path):
