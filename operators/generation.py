@@ -38,6 +38,8 @@ from ..backend.events import Event
 from ..backend.take import Take, read_take
 from ..preferences import Preferences
 from ..scene.capture import Capture, CaptureProgress
+from ..scene.color import display_note
+from ..scene.session import find_scene
 from ..scene.targets import find_target
 from ..scene.targets.strip import Landed
 from . import job
@@ -116,14 +118,17 @@ class Generation:
         generation = cls(request.preferences)
         cache = private_folder(request.preferences.data, "captures")
         capture = Capture.start(context, request.capture, cache=cache)
-        generation._steps = generation._generate(request, capture)
+        if request.capture.still_source == "RENDER":
+            note = display_note(find_scene(request.capture))
+            generation._warn([] if note is None else [note])
+        generation._begin(generation._generate(request, capture))
         return generation
 
     @classmethod
     def resume(cls, claim: Claim, preferences: Preferences) -> Generation:
         """Go on with a job that was sent before, in this session or another."""
         generation = cls(preferences)
-        generation._steps = generation._resume(claim)
+        generation._begin(generation._resume(claim))
         return generation
 
     def step(self) -> None:
@@ -157,6 +162,11 @@ class Generation:
             self._stop.set()
             self._steps.close()
             self._end(Outcome.CANCELLED, "Blender stopped waiting for the take.")
+
+    def _begin(self, steps: Steps[None]) -> None:
+        self._steps = steps
+        # Until its first step a generator cleans nothing up, however it ends.
+        self.step()
 
     def _end(self, outcome: Outcome, message: str) -> None:
         self.outcome, self.message = outcome, message

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import bpy
 from bpy.types import Scene
 
+from .compat import output_display
+
 PLAIN = "sRGB"
 # View transform -> the input colour space that undoes it on an sRGB display.
 INVERSES = {
@@ -76,6 +78,18 @@ def view_inverse(scene: Scene) -> ViewInverse:
     return ViewInverse(color_space, tuple(obstacles))
 
 
+def display_note(scene: Scene) -> str | None:
+    """Return what to know about a take of `scene` when its pictures are not made for sRGB."""
+    display = output_display(scene)
+    if display == PLAIN:
+        return None
+    return (
+        f"“{scene.name}” renders for the display “{display}”, but takes are {PLAIN}, so their"
+        f" colours differ from the render's; set Color Management > Display to {PLAIN} and"
+        " generate again."
+    )
+
+
 def show_plain(scene: Scene) -> None:
     """Make `scene` show sRGB pictures exactly as they are."""
     scene.display_settings.display_device = PLAIN
@@ -87,8 +101,6 @@ def show_plain(scene: Scene) -> None:
     view.use_curve_mapping = False
     if hasattr(view, "use_white_balance"):
         view.use_white_balance = False
-    # The sequencer adds noise when it turns floats into bytes; these pictures are bytes already.
-    scene.render.dither_intensity = 0.0
 
 
 def _input_spaces() -> set[str]:

@@ -11,7 +11,7 @@ from bpy.types import Scene, SequenceEditor
 
 from ...backend.errors import TakeError, TargetError
 from ...backend.take import FRAMES, Take, frame_name
-from ..color import view_inverse
+from ..color import ViewInverse, display_note, view_inverse
 from ..compat import strips
 from .edit_scene import Place, choose_scene, frame_rate
 
@@ -72,13 +72,7 @@ def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> La
         strip.elements.append(name)
     inverse = view_inverse(host)
     strip.colorspace_settings.name = inverse.color_space
-    notes = [*choice.notes]
-    if not inverse.exact:
-        notes.append(
-            f"“{host.name}” shows pictures through {inverse.in_words}, so the take looks"
-            " different there; for its true colours let it land in an edit scene."
-        )
-    notes += _timing_notes(host, take)
+    notes = [*choice.notes, *_color_notes(scene, host, inverse), *_timing_notes(host, take)]
     return Landed(host.name, strip.name, strip.channel, tuple(notes))
 
 
@@ -104,6 +98,19 @@ def free_channel(editor: SequenceEditor, start: int, end: int) -> int:
         f"The sequencer has no free channel from frame {start} to {end - 1}; remove a strip there"
         " or unlock a channel."
     )
+
+
+def _color_notes(scene: Scene, host: Scene, inverse: ViewInverse) -> Sequence[str]:
+    display = display_note(scene)
+    notes = [] if display is None else [display]
+    if not inverse.exact:
+        # Another display's colours are true nowhere.
+        way_out = "; for its true colours let it land in an edit scene" if display is None else ""
+        notes.append(
+            f"“{host.name}” shows pictures through {inverse.in_words}, so the take looks"
+            f" different there{way_out}."
+        )
+    return notes
 
 
 def _timing_notes(host: Scene, take: Take) -> Sequence[str]:

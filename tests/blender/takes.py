@@ -82,8 +82,8 @@ def strips(scene):
     return [] if editor is None else list(compat.strips(editor))
 
 
-def render(scene, path, frame=None):
-    """Renders a frame as F12 would, to an 8-bit PNG without dithering; returns its code values."""
+def render(scene, path, frame=None, *, dither=0.0):
+    """Renders a frame as F12 would, to an 8-bit PNG, dithered or not; returns its code values."""
     # The operator renders the scene it is given, but at the frame of the window's own scene.
     bpy.context.window.scene = scene
     if frame is not None:
@@ -94,7 +94,7 @@ def render(scene, path, frame=None):
     settings.file_format = "PNG"
     settings.color_mode = "RGB"
     settings.color_depth = "8"
-    scene.render.dither_intensity = 0.0
+    scene.render.dither_intensity = dither
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)
     return read(path)

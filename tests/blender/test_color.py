@@ -1,7 +1,7 @@
 import bpy
 import numpy as np
 import pytest
-from bl_ext.devrepo.depthshot.scene.color import INVERSES, show_plain, view_inverse
+from bl_ext.devrepo.depthshot.scene.color import INVERSES, display_note, show_plain, view_inverse
 from bl_ext.devrepo.depthshot.scene.targets import strip
 
 from tests.blender import takes
@@ -129,6 +129,42 @@ def test_another_display_is_said(empty_scene):
     look(empty_scene, "Standard")
     empty_scene.display_settings.display_device = "Display P3"
     assert view_inverse(empty_scene).obstacles == ("the display “Display P3”",)
+
+
+@pytest.mark.parametrize("display", ["Display P3", "Rec.1886"])
+@pytest.mark.parametrize("place", ["AUTO", "EDIT", "SCENE"])
+def test_a_take_made_for_another_display_is_never_called_exact(
+    empty_scene, tmp_path, place, display
+):
+    look(empty_scene, "Standard")
+    empty_scene.display_settings.display_device = display
+    landed, _ = landed_and_rendered(empty_scene, takes.noise(1)[0], tmp_path, place=place)
+    told = f"“Scene” renders for the display “{display}”, but takes are sRGB"
+    assert len([note for note in landed.notes if told in note]) == 1
+    assert not any("true colours" in note for note in landed.notes)
+
+
+def test_the_display_of_the_output_counts_as_far_as_the_still_has_it(empty_scene):
+    settings = empty_scene.render.image_settings
+    assert display_note(empty_scene) is None
+    settings.color_management = "OVERRIDE"
+    settings.display_settings.display_device = "Display P3"
+    assert "“Display P3”" in display_note(empty_scene)
+    empty_scene.display_settings.display_device = "Display P3"
+    settings.display_settings.display_device = "sRGB"
+    assert display_note(empty_scene) is None
+    settings.color_management = "FOLLOW_SCENE"
+    assert "“Display P3”" in display_note(empty_scene)
+
+
+def test_dithering_adds_no_noise_to_a_take(empty_scene, tmp_path):
+    picture = takes.noise(1)[0]
+    take = takes.make_take(tmp_path / "take", [picture])
+    landed = strip.land(empty_scene, tmp_path / "take", take)
+    edit = bpy.data.scenes[landed.scene]
+    assert edit.render.dither_intensity > 0
+    rendered = takes.render(edit, tmp_path / "r.png", dither=edit.render.dither_intensity)
+    assert np.array_equal(rendered, picture)
 
 
 def test_an_edited_scene_without_an_inverse_gets_an_edit_scene_where_colours_are_exact(

@@ -109,6 +109,24 @@ def test_cancelled(shot, backend, tmp_path, stage):
         assert finish(backend, generation.pending.job).kind == "cancelled"
 
 
+@pytest.mark.parametrize("how", ["cancel", "abandon"])
+def test_ended_before_its_first_step(shot, how):
+    generation = start()
+    getattr(generation, how)()
+    run(generation)
+    assert generation.outcome is Outcome.CANCELLED
+    assert not list((preferences(bpy.context).data / "captures").glob("*.partial"))
+
+
+def test_another_display_is_said_at_once(shot):
+    shot.display_settings.display_device = "Display P3"
+    generation = start()
+    (warning,) = generation.warnings
+    assert "“Display P3”, but takes are sRGB" in warning
+    generation.cancel()
+    run(generation)
+
+
 def test_a_backend_that_dies_is_started_again_and_the_take_still_comes(shot):
     shot.frame_end = 40
     generation = run(start(), lambda generation: generation.pending is not None)
