@@ -22,8 +22,8 @@ def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
 
 
 def literal_path(path: str) -> str:
-    """Return an output path in which braces mean themselves; they are templates since Blender 5."""
-    if bpy.app.version < (5, 0):
+    """Return an output path in which braces mean themselves; templates since 4.5."""
+    if bpy.app.version < (4, 5):
         return path
     return path.replace("{", "{{").replace("}", "}}")
 
@@ -121,7 +121,7 @@ def write_channel(tree: bpy.types.NodeTree, socket: bpy.types.NodeSocket, folder
         node.directory = literal_path(folder)
         node.file_output_items.new("FLOAT", "Depth")
     else:
-        node.base_path = folder
+        node.base_path = literal_path(folder)
     tree.links.new(socket, node.inputs[0])
 
 

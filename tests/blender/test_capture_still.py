@@ -112,6 +112,15 @@ def can_draw(scene, folder):
     return True
 
 
+@pytest.mark.parametrize(("kind", "kept"), [("PNG", "OVERRIDE"), ("OPEN_EXR", "FOLLOW_SCENE")])
+def test_an_override_of_the_view_is_kept_unless_it_is_of_a_linear_format(scene, kind, kept):
+    settings = scene.render.image_settings
+    settings.file_format, settings.color_management = kind, "OVERRIDE"
+    compat.use_png16(settings)
+    assert (settings.file_format, settings.color_depth) == ("PNG", "16")
+    assert settings.color_management == kept
+
+
 def test_strips_border_and_stamp_stay_out_of_the_still(scene, tmp_path):
     shots.add_plane(scene, half=2)
     expected = own_render(scene, tmp_path / "own.png")
