@@ -175,15 +175,16 @@ class Generation:
     def _generate(self, request: GenerationRequest, capture: Capture) -> Steps[None]:
         # Starting the backend takes seconds, so it happens beside the capture.
         attaching = Task(partial(attachment.take, self._preferences))
+        sending = None
         try:
             yield from self._capture(capture, attaching)
             self.shot = capture.folder
             backend = yield from self._wait(attaching, Stage.ATTACH)
-            sending = Task(
-                partial(job.send, backend, request, capture.folder, capture.shot, self._stop)
-            )
+            sending = Task(partial(job.send, backend, request, capture, self._stop))
             yield from self._finish(backend, sending)
         finally:
+            if sending is None:
+                Task(capture.release)
             Task(partial(job.release, attaching))
 
     def _resume(self, claim: Claim) -> Steps[None]:

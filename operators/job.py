@@ -16,9 +16,9 @@ from pathlib import Path
 
 from ..backend.bundle import pack
 from ..backend.client import Backend
-from ..backend.errors import Cancelled, TakeError
+from ..backend.errors import Cancelled, StorageError, TakeError
 from ..backend.take import TAKE_FILE, verify_take
-from ..backend.wire import Shot
+from ..scene.capture import Capture
 from .attachment import attachment
 from .folders import new_take_folder, private_folder
 from .pending import Claim, Pending, note
@@ -37,16 +37,18 @@ def release(attaching: Task[Backend]) -> None:
 def send(
     backend: Backend,
     request: GenerationRequest,
-    folder: Path,
-    shot: Shot,
+    capture: Capture,
     stop: threading.Event,
 ) -> Claim:
-    """Pack a captured shot, send it, and note the job on disk."""
+    """Pack a finished capture, release it, send it, and note the job on disk."""
     data = request.preferences.data
     # A name of its own: the capture's files are shared with other sends and other Blenders.
-    archive = private_folder(data, "outbox") / f"{uuid.uuid4().hex}.zip"
     try:
-        pack(folder, archive, shot=shot)
+        archive = private_folder(data, "outbox") / f"{uuid.uuid4().hex}.zip"
+        pack(capture.folder, archive, shot=capture.shot)
+    finally:
+        capture.release()
+    try:
         _go_on(stop)
         job = backend.submit(
             archive,
@@ -65,7 +67,11 @@ def send(
         target=request.target,
         place=request.place,
     )
-    return note(data, pending)
+    try:
+        return note(data, pending)
+    except StorageError:
+        backend.cancel(job)  # nobody would ever fetch its take
+        raise
 
 
 def withdraw(backend: Backend, sending: Task[Claim]) -> None:

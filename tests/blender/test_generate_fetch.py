@@ -1,5 +1,6 @@
 """Takes that are sent, left alone, fetched later, and by whom."""
 
+import dataclasses
 import threading
 import time
 from functools import partial
@@ -12,7 +13,6 @@ from bl_ext.devrepo.depthshot.operators import generate, job
 from bl_ext.devrepo.depthshot.operators.generation import Outcome
 from bl_ext.devrepo.depthshot.operators.request import read_request
 from bl_ext.devrepo.depthshot.operators.task import Task
-from bl_ext.devrepo.depthshot.preferences import preferences
 from bl_ext.devrepo.depthshot.scene.capture import Capture
 
 from tests.blender import takes
@@ -135,6 +135,15 @@ def test_fetching_goes_on_where_it_broke_off(shot, backend, tmp_path):
     again.release()
 
 
+def captured(request):
+    """Captures what is asked for."""
+    cache = request.preferences.data / "captures"
+    capture = Capture.start(bpy.context, request.capture, cache=cache)
+    while not capture.step().finished:
+        time.sleep(0.02)
+    return capture
+
+
 class Late:
     """A backend that sends only once something else has happened."""
 
@@ -148,21 +157,46 @@ class Late:
 
 def test_a_shot_can_be_sent_again_while_it_is_sent(shot, backend, tmp_path):
     request = read_request(bpy.context)
-    cache = preferences(bpy.context).data / "captures"
-    capture = Capture.start(bpy.context, request.capture, cache=cache)
-    while not capture.step().finished:
-        time.sleep(0.02)
+    capture = captured(request)
     go = threading.Event()
     stop = threading.Event()
-    slow = Task(partial(job.send, Late(backend, go), request, capture.folder, capture.shot, stop))
-    fast = job.send(backend, request, capture.folder, capture.shot, stop)
+    slow = Task(partial(job.send, Late(backend, go), request, capture, stop))
+    fast = job.send(backend, request, capture, stop)
     go.set()
     for each in (fast, slow.result()):
         assert finish(backend, each.pending.job).kind == "done"
         each.forget()
         each.release()
-    assert list((cache.parent / "outbox").iterdir()) == []
-    assert not list(cache.glob("*.zip"))
+    data = request.preferences.data
+    assert list((data / "outbox").iterdir()) == []
+    assert not list((data / "captures").glob("*.zip"))
+
+
+def test_a_job_that_cannot_be_noted_is_cancelled(shot, backend, tmp_path):
+    (tmp_path / "pending").touch()
+    shot.frame_end = 40  # enough for the cancel to come first
+    request = read_request(bpy.context)
+    elsewhere = dataclasses.replace(request.preferences, data=tmp_path)
+    before = {each["id"] for each in backend.jobs()}
+    with pytest.raises(StorageError, match="cannot be written"):
+        job.send(
+            backend,
+            dataclasses.replace(request, preferences=elsewhere),
+            captured(request),
+            threading.Event(),
+        )
+    (sent_job,) = {each["id"] for each in backend.jobs()} - before
+    finish(backend, sent_job)
+    assert backend.job(sent_job)["state"] == "cancelled"
+
+
+def test_a_capture_for_one_use_goes_when_it_is_sent(shot):
+    bpy.data.objects["Cube"].modifiers.new("Cloth", "CLOTH")
+    generation = run(start())
+    assert generation.outcome is Outcome.DONE, generation.message
+    assert generation.shot.name.startswith("once-")
+    assert not generation.shot.exists()
+    assert list((generation.shot.parent / "uses").iterdir()) == [], "nothing is held any more"
 
 
 def test_a_folder_for_takes_that_cannot_be_written_loses_nothing(shot, stored, tmp_path):
