@@ -6,8 +6,9 @@
 
 SHOT is a shot's folder, TRUTH one with `frames/0001.png` of some of its frames. `quality` puts the
 fill beside the still repeated, Telea and push-pull; `sampling` compares kernels away from
-silhouettes and with the edges as they are handled; `speed` makes whole takes of a shot, repeated to
-the given numbers of frames, in processes of their own.
+silhouettes and with the edges as they are handled; `speed` makes whole takes of a shot, gone
+through to and fro up to the given numbers of frames, in processes of their own. Flow goes along: on
+the way back, previous and next change places.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from backend.projection.source import Source, prepare_source
 from backend.projection.surface import describe_surface, edges, inverse_depth
 from backend.reader import ShotReader
 from backend.wire import read_shot, write_shot
+from tests.analytic import write_exr
 
 from .rivals import push_pull, resample, telea
 
@@ -181,20 +183,37 @@ def take(shot: Path, frames: int) -> None:
 
 def repeat_shot(shot: Path, folder: Path, frames: int) -> Path:
     """Write a shot of `frames` frames that goes through those of another to and fro."""
-    source = read_shot(shot)
+    source, reader = read_shot(shot), ShotReader(shot)
     there = [*range(source.frames), *range(source.frames - 2, 0, -1)]
     order = [there[number % len(there)] for number in range(frames)]
     folder.mkdir()
     for path in source.files():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).hardlink_to(shot / path)
-    long = replace(
-        source,
-        cameras=tuple(source.cameras[index] for index in order),
-        guides={"depth": tuple(source.guide("depth")[index] for index in order)},
-    )
+    guides = {"depth": tuple(source.guide("depth")[index] for index in order)}
+    if any(source.guide("flow")):
+        # The first frame has none before it, the last none after it: theirs is never read.
+        ways = zip([order[0], *order[:-1]], order, [*order[1:], order[-1]], strict=True)
+        guides["flow"] = tuple(turned_flow(reader, folder, *way) for way in ways)
+    long = replace(source, cameras=tuple(source.cameras[index] for index in order), guides=guides)
     write_shot(long, folder)
     return folder
+
+
+def turned_flow(
+    reader: ShotReader, folder: Path, before: int, index: int, after: int
+) -> str | None:
+    """Return the path in `folder` of a frame's flow to two of its neighbours; None without flow."""
+    source = reader.shot.guide("flow")[index]
+    if source is None or before < index < after:
+        return source
+    path = f"turned/{before}-{index}-{after}.exr"
+    if not (folder / path).exists():
+        (folder / "turned").mkdir(exist_ok=True)
+        halves = np.split(reader.flow(index), 2, axis=2)
+        flow = np.concatenate([halves[0 if other < index else 1] for other in (before, after)], 2)
+        write_exr(folder / path, flow, media.FLOW_NAMES)
+    return path
 
 
 def psnr(picture: np.ndarray, truth: np.ndarray, where: np.ndarray | bool) -> float:
