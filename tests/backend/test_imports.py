@@ -23,6 +23,7 @@ REACHABLE = (
     "events",
     "fields",
     "geometry",
+    "locks",
     "models",
     "paths",
     "take",
