@@ -24,7 +24,7 @@ def scene_hash(scene: bpy.types.Scene, *, frame: int, scratch: Path) -> str:
     """Return a hash of all that the scene's pictures depend on, in this file and outside it.
 
     Args:
-        scene: scene of a copy; its selection, strips and Depthshot settings are dropped.
+        scene: scene of a copy; its selection and Depthshot settings are dropped, and all strips.
         frame: the frame that it is looked at, so that the playhead makes no difference.
         scratch: where another copy is saved; it must not exist.
 
@@ -74,7 +74,9 @@ def file_hash(path: Path) -> str:
 def _neutralise(scene: bpy.types.Scene, frame: int) -> None:
     """Bring what differs without changing a picture to the same state every time."""
     compat.drop_settings(scene, _SETTINGS)
-    scene.sequence_editor_clear()
+    # No picture shows a strip, and each names files of its own: the takes that landed before.
+    for each in bpy.data.scenes:
+        each.sequence_editor_clear()
     for layer in scene.view_layers:
         layer.objects.active = None
         for thing in layer.objects:

@@ -20,12 +20,16 @@ from .blendfile import POINTER_BYTES, Block, read_blocks
 _POINTER = struct.Struct("<Q")
 
 # Fields that Blender sets anew at every load or edit and that no picture depends on: the links
-# between all data-blocks of one kind, used or not, and counters that tell when a copy is outdated.
+# between all data-blocks of one kind, used or not, counters that tell when a copy is outdated, and
+# what has changed since the last undo step.
 _NOISE = frozenset(
     {
         ("ID", "next"),
         ("ID", "prev"),
         ("ID", "session_uid"),
+        ("ID", "recalc"),
+        ("ID", "recalc_up_to_undo_push"),
+        ("ID", "recalc_after_undo_push"),
         ("CurveMapping", "changed_timestamp"),
         ("CurveProfile", "changed_timestamp"),
     }

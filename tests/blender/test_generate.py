@@ -80,6 +80,18 @@ def test_the_next_take_lies_above_the_last_one(shot, tmp_path):
     assert verify_take(tmp_path / "depthshot/Scene-projection-002").settings == {"fill": False}
 
 
+def test_the_next_take_of_the_same_scene_renders_nothing_again(shot):
+    """Neither the strips that have landed nor the undo steps between make another scene of it."""
+    captures = set()
+    for seed in range(3):
+        shot.depthshot.seed = seed
+        generation = run(start())
+        assert generation.outcome is Outcome.DONE, generation.message
+        captures.add(generation.shot)
+        bpy.ops.ed.undo_push(message="What an artist does in between")
+    assert len(captures) == 1
+
+
 def test_a_still_from_a_file(shot, tmp_path):
     picture = np.full((36, 64, 3), (200, 90, 30), np.uint8)
     (tmp_path / "still.png").write_bytes(takes.png(picture))
