@@ -103,7 +103,7 @@ class DepthshotSettings(PropertyGroup):
     )
     still_image: StringProperty(
         name="Image",
-        description="PNG file that shows what the camera sees at the still's frame",
+        description="PNG, JPEG, TIFF or WebP file of what the camera sees at the still's frame",
         subtype="FILE_PATH",
         options=RELATIVE_PATH,
     )
@@ -171,7 +171,8 @@ class DepthshotSettings(PropertyGroup):
     )
     seed: IntProperty(
         name="Seed",
-        description="Another number gives another take; the same number gives the same take again",
+        description="Another number gives another take, the same number the same one; a model that"
+        " invents nothing, as Projection, ignores it",
         default=0,
         min=0,
         max=LARGEST_SEED,

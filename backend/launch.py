@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import threading
 import time
@@ -23,6 +24,7 @@ START_SECONDS = 60.0  # a cold disk and a virus scanner make the first import sl
 _DRAIN_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _LOG_LINES = 3
+_LACKING = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.MULTILINE)
 # A user's Python settings are meant for another Python than the backend's own.
 _NOT_INHERITED = (
     "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONSAFEPATH", "PYTHONINSPECT", "VIRTUAL_ENV",
@@ -112,7 +114,7 @@ def _start(python: Path, root: Path, data_dir: Path) -> ServerInfo:
     except OSError as reason:
         raise BackendNotStarted(
             f"The backend's Python '{python}' cannot be started"
-            f" ({reason.strerror or reason}); install the backend in the add-on's preferences."
+            f" ({reason.strerror or reason}); choose another one in the add-on's preferences."
         ) from reason
     # Reaps it when it ends, however long that takes: no zombie below a Blender that goes on.
     threading.Thread(target=process.wait, name="backend", daemon=True).start()
@@ -140,6 +142,13 @@ def _wait_for(process: subprocess.Popen, data_dir: Path, log_file: Path) -> Serv
     refused: BackendLost | None = None
     while time.monotonic() < deadline:
         if process.poll() is not None:
+            lacking = _LACKING.search(log_file.read_text(encoding="utf-8", errors="replace"))
+            if lacking is not None:
+                raise BackendNotStarted(
+                    f"The Python '{process.args[0]}' has no package '{lacking[1]}', so it is not"
+                    " the backend's; choose that of the backend's environment in the add-on's"
+                    f" preferences. (log: {log_file})"
+                )
             raise BackendNotStarted(
                 f"The backend ended while starting (status {process.returncode}):"
                 f" {_last_lines(log_file)} (log: {log_file})"

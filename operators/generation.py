@@ -275,7 +275,8 @@ class Generation:
         self.landed = find_target(pending.target).land(scene, folder, take, place=pending.place)
         self._warn(self.landed.notes)
         push_undo("Depthshot: Add Take")
-        self.message = f"{take.frames} frames landed in “{self.landed.scene}”."
+        frames = f"{take.frames} frames" if take.frames > 1 else "1 frame"
+        self.message = f"{frames} landed in “{self.landed.scene}”."
 
     def _find_scene(self, claim: Claim) -> bpy.types.Scene:
         pending = claim.pending

@@ -62,8 +62,9 @@ def read_request(context: Context) -> GenerationRequest:
     stored = preferences(context)
     if not stored.backend_python.is_file():
         raise BackendNotStarted(
-            f"The backend's Python is not at '{stored.backend_python}'; choose it in Edit >"
-            " Preferences > Add-ons > Depthshot."
+            f"The backend's Python is not at '{stored.backend_python}'; choose"
+            " '.env/backend/bin/python' of a Depthshot checkout in Edit > Preferences > Add-ons >"
+            " Depthshot."
         )
     return GenerationRequest(
         capture=capture,

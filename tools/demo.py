@@ -103,9 +103,11 @@ def main(
         arguments = ["--out", str(out), "--size", options.size, "--frames", str(options.frames)]
         script = str(ROOT / "tools" / "demo_blender.py")
         command = commands.blender_command(blender, script, [*arguments, "--times", str(times)])
-        parts.run("Blender", command, variables)
-        del parts.seconds["Blender"]
+        whole = "scene, capture, take"
+        parts.run(whole, command, variables)
+        del parts.seconds[whole]
         parts.seconds |= json.loads(times.read_text(encoding="utf-8"))
+    say(f"The take is ready in {out / 'take'}; the rest compares it with true renders.")
     wanted = ",".join(str(frame) for frame in true_frames(options.frames, full=options.full))
     truth = [str(blender.python), str(ROOT / "examples" / "render_truth.py"), "--"]
     parts.run(
@@ -118,13 +120,19 @@ def main(
     parts.run("score", commands.backend_command(backend, score), variables)
     pictures = [str(backend.python), str(ROOT / "tools" / "demo_pictures.py"), str(out)]
     parts.run("contact sheet and film", pictures, variables)
-    say(f"\n{parts.table()}\n\nLook at {out / 'contact.png'}, or open {out / 'demo.blend'}.")
+    say(
+        f"\n{parts.table()}\n\nLook at {out / 'contact.png'}, or open {out / 'demo.blend'}:"
+        " the strip is in the sequencer of the scene “Courtyard edit” (workspace Video Editing).\n"
+        f"Backend Python for Blender's preferences: {backend.python}"
+    )
     return 0
 
 
 def _emptied(out: Path) -> Path:
     """Return the folder without an earlier demo's results, refusing one that holds other things."""
-    ours = {"demo.blend", "shot", "take", "truth", "preview.mp4", "contact.png", "score.json"}
+    # Blender keeps the file before the last save as demo.blend1.
+    ours = {"demo.blend", "demo.blend1", "shot", "take", "truth"}
+    ours |= {"preview.mp4", "contact.png", "score.json"}
     out.mkdir(parents=True, exist_ok=True)
     foreign = sorted(path.name for path in out.iterdir() if path.name not in ours)
     if foreign:

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,18 @@ def test_a_python_that_is_not_there(data, tmp_path):
         Backend.start_or_attach(tmp_path / "no-python", ROOT, data)
     assert str(caught.value) == (
         f"The backend's Python '{tmp_path / 'no-python'}' cannot be started (No such file or"
-        " directory); install the backend in the add-on's preferences."
+        " directory); choose another one in the add-on's preferences."
+    )
+
+
+def test_a_python_without_the_backends_packages_is_named(data, tmp_path):
+    python = script(tmp_path / "python", f'exec "{sys.executable}" -S "$@"')
+    with pytest.raises(BackendNotStarted) as caught:
+        Backend.start_or_attach(python, ROOT, data)
+    log = data / "logs" / f"server-{PROTOCOL}.log"
+    assert str(caught.value) == (
+        f"The Python '{python}' has no package 'numpy', so it is not the backend's; choose that of"
+        f" the backend's environment in the add-on's preferences. (log: {log})"
     )
 
 
