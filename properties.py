@@ -228,6 +228,11 @@ class DepthshotStatus(PropertyGroup):
         max=1.0,
         subtype="FACTOR",
     )
+    held_up: FloatProperty(
+        name="Held Up",
+        description="Seconds that Blender waited while a copy of the file was saved",
+        min=0.0,
+    )
     time_left: StringProperty(name="Time Left", description="How long the rest will probably take")
     message: StringProperty(
         name="Message", description="How the last generation ended, or what it is waiting for"

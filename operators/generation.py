@@ -83,6 +83,7 @@ class Generation:
         message: What it ended with, one sentence.
         warnings: What the artist should know about the take, a sentence each.
         clock: How far it is.
+        held_up: Seconds that saving the copy of the file held Blender up; 0 without a capture.
         shot: The captured shot's folder, once it is whole.
         pending: The job, once the backend has it.
         folder: The take's folder, once it is here.
@@ -96,6 +97,7 @@ class Generation:
         self.message = ""
         self.warnings: list[str] = []
         self.clock = Clock()
+        self.held_up = 0.0
         self.shot: Path | None = None
         self.pending: Pending | None = None
         self.folder: Path | None = None
@@ -118,6 +120,7 @@ class Generation:
         generation = cls(request.preferences)
         cache = private_folder(request.preferences.data, "captures")
         capture = Capture.start(context, request.capture, cache=cache)
+        generation.held_up = capture.save_seconds
         if request.capture.still_source == "RENDER":
             note = display_note(find_scene(request.capture))
             generation._warn([] if note is None else [note])

@@ -85,6 +85,7 @@ class Runner:
         ended = generation.outcome is not None
         status.phase = "" if ended else generation.clock.phase
         status.progress = generation.clock.share
+        status.held_up = generation.held_up
         status.time_left = "" if ended else in_words(generation.clock.seconds_left())
         status.message = generation.message
         status.failed = generation.outcome is Outcome.FAILED

@@ -90,6 +90,8 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
             row = column.row()
             row.label(text=f"{status.time_left} left" if status.time_left else "")
             row.operator("depthshot.cancel", icon="X")
+            if status.held_up:
+                column.label(text=f"Copying the file held Blender up for {status.held_up:.2f} s")
         else:
             row = column.row()
             row.scale_y = 1.5

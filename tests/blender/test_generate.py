@@ -39,6 +39,7 @@ def test_from_a_scene_to_the_timeline(shot, backend, tmp_path):
     assert not runner.running
     assert "The take lies in the scene “Scene edit”" in status.warnings
     assert 0 < status.generated < 0.5
+    assert status.held_up > 0
     assert waiting() == []
     assert status.job not in [job["id"] for job in backend.jobs()], "the backend's copy is gone"
 

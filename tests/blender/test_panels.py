@@ -117,10 +117,12 @@ def test_generate_gives_way_to_progress_and_cancel(status, monkeypatch):
     status.phase = "Capturing: rendering guides 3/48"
     status.progress = 0.25
     status.time_left = "about 40 s"
+    status.held_up = 0.25
     drawn = draw(sidebar.DEPTHSHOT_PT_take)
     assert names(drawn, "operator") == ["depthshot.cancel"]
     assert ("progress", 0.25, "Capturing: rendering guides 3/48") in drawn
     assert ("label", "about 40 s left", "NONE") in drawn
+    assert ("label", "Copying the file held Blender up for 0.25 s", "NONE") in drawn
 
 
 def test_the_end_and_the_warnings_are_shown(status):
