@@ -7,6 +7,7 @@ was cancelled with Ctrl-C, and what is finished is kept. Results go to stdout, t
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -36,13 +37,20 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status."""
     options = make_parser().parse_args(arguments)
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output, `head` for one, has seen enough. Python flushes once more at
+        # its end, which then goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except SettingError as reason:
         return _fail(reason, 2)
     except (Cancelled, KeyboardInterrupt) as reason:
         return _fail(reason if isinstance(reason, Cancelled) else "Stopped.", 130)
     except DepthshotError as reason:
         return _fail(reason, 1)
+    return status
 
 
 def _fail(reason: object, status: int) -> int:

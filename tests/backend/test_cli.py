@@ -123,6 +123,16 @@ def test_models_are_listed(tmp_path):
     assert {"name", "type", "default", "help"} <= set(cards[0]["settings"][0])
 
 
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = [PYTHON, "-m", "backend", "models", "--json"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()  # nobody reads: the first flush meets a broken pipe
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
 def test_score_prints_a_table_or_writes_numbers(shot, tmp_path):
     from backend.wire import read_shot
 
