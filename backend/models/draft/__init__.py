@@ -1,0 +1,1 @@
+"""Draft: our own depth-guided video diffusion model, shipped in the box."""
