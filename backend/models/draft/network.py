@@ -7,6 +7,8 @@ Pixels are unshuffled 2 x 2 first, so that full resolution costs no more than ha
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
@@ -48,12 +50,10 @@ class DraftNetwork(ModelMixin, ConfigMixin):
             for width, count in zip(channels, blocks, strict=True)
         )
         self.shrink = nn.ModuleList(
-            nn.Conv2d(fine, coarse, 2, stride=2)
-            for fine, coarse in zip(channels, channels[1:], strict=False)
+            nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in pairwise(channels)
         )
         self.grow = nn.ModuleList(
-            nn.Conv2d(coarse, fine * 4, 1)
-            for fine, coarse in zip(channels, channels[1:], strict=False)
+            nn.Conv2d(coarse, fine * 4, 1) for fine, coarse in pairwise(channels)
         )
         self.up = nn.ModuleList(
             nn.ModuleList(_Block(width) for _ in range(count))
