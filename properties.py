@@ -161,18 +161,17 @@ class DepthshotSettings(PropertyGroup):
     )
     prompt: StringProperty(
         name="Prompt",
-        description="What the video shows, in words; models that read no words ignore it",
+        description="What the video shows, in words",
         options=set(),
     )
     negative_prompt: StringProperty(
         name="Avoid",
-        description="What the video should not show, in words; models that read no words ignore it",
+        description="What the video should not show, in words",
         options=set(),
     )
     seed: IntProperty(
         name="Seed",
-        description="Another number gives another take, the same number the same one; a model that"
-        " invents nothing, as Projection, ignores it",
+        description="Another number gives another take, the same number the same one",
         default=0,
         min=0,
         max=LARGEST_SEED,

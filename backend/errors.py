@@ -7,6 +7,7 @@ out. Low-level exceptions are translated into one of these exactly once, where t
     ├── ShotError            the shot (shot.json, a still, a guide, the zip) is not usable
     ├── TakeError            a take folder is incomplete or damaged
     ├── SettingError         an unknown model, or a setting outside its card
+    ├── ModelError           a model cannot be loaded: weights or a package are missing or damaged
     ├── CaptureError         the scene cannot be captured (camera, missing data, failed child)
     ├── TargetError          a take cannot be put where it should go in Blender
     ├── StorageError         the disk is full or a folder cannot be written
@@ -36,6 +37,10 @@ class TakeError(DepthshotError):
 
 class SettingError(DepthshotError):
     """An unknown model, or a setting that its card does not allow."""
+
+
+class ModelError(DepthshotError):
+    """A model cannot be loaded: its weights or a package it needs are missing or damaged."""
 
 
 class CaptureError(DepthshotError):

@@ -20,6 +20,7 @@ class Event:
         kind: "progress", "frame", "warning", or one of the last: "done", "failed", "cancelled".
         seq: Number within the job, rising from 1; 0 before the server has stored it.
         phase, done, total: Of a progress event: `done` of `total` parts of `phase` are finished.
+        share: Of a progress event: how much of all the model's work is done, 0 to 1.
         index: Of a frame event: 0-based output index whose files are complete on disk.
         message: Of a warning or a failure: one sentence for the artist.
     """
@@ -29,6 +30,7 @@ class Event:
     phase: str = ""
     done: int = 0
     total: int = 0
+    share: float = 0.0
     index: int | None = None
     message: str = ""
 
@@ -46,6 +48,7 @@ class Event:
         value: dict[str, object] = {"seq": self.seq, "kind": self.kind}
         if self.kind == "progress":
             value |= {"phase": self.phase, "done": self.done, "total": self.total}
+            value["share"] = round(self.share, 4)
         elif self.kind == "frame":
             value["index"] = self.index
         elif self.kind in ("warning", "failed"):
@@ -71,6 +74,7 @@ class Event:
                 phase=fields.text("phase", most=200),
                 done=fields.integer("done", least=0, most=_MOST),
                 total=fields.integer("total", least=0, most=_MOST),
+                share=fields.number("share", least=0, most=1, default=0.0),
             )
         if kind == "frame":
             return cls(kind, seq, index=fields.integer("index", least=0, most=_MOST))

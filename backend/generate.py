@@ -6,6 +6,7 @@ that are whole on disk stay.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import threading
@@ -19,11 +20,13 @@ from .errors import Cancelled, SettingError
 from .events import Event
 from .marks import software
 from .models import find_card, load_model
+from .models.card import Card
 from .models.interface import Model, Request
 from .reader import ShotReader
 from .take import Take
 from .writer import TakeWriter
 
+LOADING = "loading the model"
 _PROGRESS_SECONDS = 0.2
 
 
@@ -57,8 +60,8 @@ def generate(
         The record of the finished take, as in its `take.json`.
 
     Raises:
-        ShotError, SettingError, StorageError, Cancelled: as their names say; frames that are
-            finished stay on disk.
+        ShotError, SettingError, ModelError, StorageError, Cancelled: as their names say; frames
+            that are finished stay on disk.
     """
     card = find_card(model)
     checked = card.check_settings(settings)
@@ -73,15 +76,16 @@ def generate(
         seed=seed,
         on_frame=lambda index: sink.say(Event("frame", index=index)),
     ) as writer:
-        sink = _Sink(writer, on_event, should_stop)
+        sink = _Sink(writer, card, on_event, should_stop)
         finished = writer.finished()
         for index in sorted(finished):
             sink.say(Event("frame", index=index))
-        sink.progress("loading the model", 0, 1)
+        sink.progress(LOADING, 0, 1)
         loaded = load(card, device=device)
-        sink.progress("loading the model", 1, 1)
+        sink.progress(LOADING, 1, 1)
         loaded.generate(Request(reader, checked, seed, finished), sink)
-        take = writer.finish({"device": device, "versions": versions(), "seconds": sink.seconds()})
+        used = versions(learned=card.learned)
+        take = writer.finish({"device": device, "versions": used, "seconds": sink.seconds()})
     for message in take.warnings:  # also what the reader and the writer noticed
         sink.tell_once(message)
     return take
@@ -121,17 +125,20 @@ def choose_device(wanted: str | None) -> str:
     return wanted
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that decide what a take looks like."""
+def versions(*, learned: bool = False) -> dict[str, str]:
+    """Return the versions that decide what a take looks like, a `learned` model's among them."""
     import torch
 
-    return {
+    found = {
         "depthshot": software(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.machine()}",
     }
+    if learned:
+        found |= {name: importlib.metadata.version(name) for name in ("diffusers", "safetensors")}
+    return found
 
 
 class _Sink:
@@ -140,10 +147,13 @@ class _Sink:
     def __init__(
         self,
         writer: TakeWriter,
+        card: Card,
         on_event: Callable[[Event], None],
         should_stop: Callable[[], bool],
     ) -> None:
         self._writer = writer
+        self._card = card
+        self._share = 0.0
         self._on_event = on_event
         self._should_stop = should_stop
         self._lock = threading.Lock()
@@ -164,7 +174,9 @@ class _Sink:
             self._phase = phase
         if fresh or done >= total or now - self._said >= _PROGRESS_SECONDS:
             self._said = now
-            self.say(Event("progress", phase=phase, done=done, total=total))
+            share = self._card.share_done(phase, done, total)
+            self._share = max(self._share, share or 0.0)
+            self.say(Event("progress", phase=phase, done=done, total=total, share=self._share))
 
     def frame(
         self,

@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2.0
 _LOCK_SECONDS = 10.0
+# What torch says that has no class of its own: on a CPU (Linux and macOS, Windows), on a GPU
+# outside torch's own allocator, in the libraries of CUDA.
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
 class Worker:
@@ -86,9 +89,7 @@ class Worker:
             last = Event("cancelled")
         except DepthshotError as reason:
             last = Event("failed", message=str(reason))
-        except MemoryError:
-            last = Event("failed", message=_no_memory(self._device))
-        except RuntimeError as reason:
+        except (MemoryError, RuntimeError) as reason:
             if not _out_of_memory(reason):
                 raise  # a defect: the process ends and the server tells; again would be the same
             log.exception("out of memory")
@@ -143,10 +144,12 @@ def main(device: str | None = None) -> int:
     return Worker(device, output).run()
 
 
-def _out_of_memory(reason: RuntimeError) -> bool:
+def _out_of_memory(reason: Exception) -> bool:
     import torch
 
-    return isinstance(reason, torch.OutOfMemoryError) or "not enough memory" in str(reason)
+    return isinstance(reason, MemoryError | torch.OutOfMemoryError) or any(
+        words in str(reason) for words in _NO_MEMORY
+    )
 
 
 def _no_memory(device: str | None) -> str:

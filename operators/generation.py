@@ -266,9 +266,9 @@ class Generation:
         raise Cancelled("The job was cancelled in the backend.")
 
     def _take(self, event: Event) -> None:
-        if event.kind == "progress" and event.total > 1:
-            detail = f"{event.phase} {event.done}/{event.total}"
-            self.clock.at(Stage.RUN, event.done / event.total, detail=detail)
+        if event.kind == "progress":
+            count = f" {event.done}/{event.total}" if event.total > 1 else ""
+            self.clock.at(Stage.RUN, event.share, detail=f"{event.phase}{count}")
         elif event.kind == "warning":
             self._warn([event.message])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bpy.types import Context, Panel, UILayout
 
 from ..backend.models import cards
+from ..backend.models.card import Card
 from ..operators.runner import runner
 from ..properties import DepthshotSettings, card_attribute
 from .text import paragraph
@@ -53,7 +54,7 @@ class DEPTHSHOT_PT_shot(_Tab, Panel):
 
 
 class DEPTHSHOT_PT_model(_Tab, Panel):
-    """What makes the frames: the model with its settings, and the words."""
+    """What makes the frames: the model, and what it can be told."""
 
     bl_label = "Model"
 
@@ -63,11 +64,9 @@ class DEPTHSHOT_PT_model(_Tab, Panel):
         column = self.column()
         column.active = not runner.running
         column.prop(settings, "model")
-        _draw_card(column, settings)
-        column.separator()
-        column.prop(settings, "prompt")
-        column.prop(settings, "negative_prompt")
-        column.prop(settings, "seed")
+        for card in cards():
+            if card.id == settings.model:
+                _draw_card(column, settings, card)
 
 
 class DEPTHSHOT_PT_take(_Tab, Panel):
@@ -125,12 +124,19 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
         buttons.operator("depthshot.open_folder", icon="FILE_FOLDER")
 
 
-def _draw_card(layout: UILayout, settings: DepthshotSettings) -> None:
-    for card in cards():
-        if card.id == settings.model:
-            group = getattr(settings.models, card_attribute(card))
-            for setting in card.settings:
-                layout.prop(group, setting.name)
+def _draw_card(layout: UILayout, settings: DepthshotSettings, card: Card) -> None:
+    """Draw what the card's model can be told; what has no effect now is grey."""
+    group = getattr(settings.models, card_attribute(card))
+    for setting in card.settings:
+        row = layout.column()
+        row.active = not (setting.unless and getattr(group, setting.unless))
+        row.prop(group, setting.name)
+    layout.separator()
+    if card.takes_prompt:
+        layout.prop(settings, "prompt")
+        layout.prop(settings, "negative_prompt")
+    if card.takes_seed:
+        layout.prop(settings, "seed")
 
 
 CLASSES = (DEPTHSHOT_PT_shot, DEPTHSHOT_PT_model, DEPTHSHOT_PT_take, DEPTHSHOT_PT_last_take)

@@ -7,6 +7,7 @@ import json
 import sys
 
 from ..models import cards
+from ..models.card import Card
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -26,6 +27,12 @@ def run(options: argparse.Namespace) -> int:
         download = f"{card.download_bytes / 1e9:.1f} GB" if card.download_bytes else "no download"
         sys.stdout.write(f"{card.id}  {card.label} ({card.licence}, {download})\n")
         sys.stdout.write(f"    {card.summary}\n")
+        sys.stdout.write(f"    uses {', '.join(_uses(card))}\n")
         for setting in card.settings:
             sys.stdout.write(f"    --set {setting.name}={setting.default}  {setting.help}\n")
     return 0
+
+
+def _uses(card: Card) -> list[str]:
+    words = ["prompt"] if card.takes_prompt else []
+    return [*card.guides, *words, *(["seed"] if card.takes_seed else [])]

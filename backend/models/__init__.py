@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..errors import SettingError
+from ..errors import ModelError, SettingError
 from . import projection
 from .card import Card
 from .interface import Model
+from .weights import what_is_wrong
 
 FAMILIES = (projection,)
 
@@ -29,6 +30,17 @@ def find_card(model: str) -> Card:
 
 
 def load_model(card: Card, *, device: str) -> Model:
-    """Load a model's pipeline on a torch device ("cpu", "cuda", "mps", "cuda:1")."""
+    """Load a model's pipeline on a torch device ("cpu", "cuda", "mps", "cuda:1").
+
+    Raises:
+        ModelError: its weights, or a package that it needs, are missing or damaged.
+    """
+    if card.ships_weights and (trouble := what_is_wrong(card)) is not None:
+        raise ModelError(trouble)
     family = next(family for family in FAMILIES if card in family.CARDS)
-    return family.load(card, device=device)
+    try:
+        return family.load(card, device=device)
+    except ImportError as reason:
+        raise ModelError(
+            f"The model '{card.id}' cannot be loaded ({reason}); install the backend again."
+        ) from reason

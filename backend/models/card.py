@@ -23,6 +23,7 @@ class Setting:
     """One thing an artist can set: its name, default, range or choices, and help in a sentence.
 
     The type is that of `default`: bool, int, float or str. A str setting has `choices`.
+    `unless` names a bool setting of the same card that, when true, leaves this one without effect.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Setting:
     least: float = -math.inf
     most: float = math.inf
     choices: tuple[str, ...] = ()
+    unless: str = ""
 
     def check(self, value: object) -> Value:
         """Return `value` as this setting's type; text from a command line is converted.
@@ -67,6 +69,8 @@ class Setting:
             value["most"] = self.most
         if self.choices:
             value["choices"] = list(self.choices)
+        if self.unless:
+            value["unless"] = self.unless
         return value
 
     def _wanted(self) -> str:
@@ -102,13 +106,18 @@ class Card:
         summary: One sentence: what it does and for whom.
         licence: SPDX identifier or name of the licence of its weights (of its code, without any).
         download_bytes: Size of what has to be downloaded once, 0 for none.
-        revision: Pinned revision of its weights, or the version of its code.
+        revision: Pinned revision of its weights (those that ship: `weights.fingerprint`), or the
+            version of its code.
         guides: Guides it uses, most important first.
         settings: What an artist can set.
         size_multiple: Width and height have to be multiples of this; 1 for any.
         frame_rule: Which numbers of frames it can make.
         fps: Frame rate it was made for, None for any.
         learned: Whether it generates with trained weights (decides the digital source type).
+        takes_prompt: Whether the shot's words change what it makes.
+        takes_seed: Whether the seed does.
+        phases: The parts of its work that it reports, in order, each with its share of the time;
+            the shares add up to 1.
     """
 
     id: str
@@ -121,9 +130,29 @@ class Card:
     guides: tuple[str, ...]
     settings: tuple[Setting, ...]
     learned: bool
+    takes_prompt: bool = False
+    takes_seed: bool = False
+    phases: tuple[tuple[str, float], ...] = ()
     size_multiple: int = 1
     frame_rule: FrameRule = FrameRule()
     fps: float | None = None
+
+    def share_done(self, phase: str, done: int, total: int) -> float | None:
+        """Return how much of all its work is done, 0 to 1, when `done` of `total` of `phase` are.
+
+        None for a phase that the card does not name.
+        """
+        before = 0.0
+        for name, share in self.phases:
+            if name == phase:
+                return min(1.0, before + share * min(done / max(total, 1), 1.0))
+            before += share
+        return None
+
+    @property
+    def ships_weights(self) -> bool:
+        """Whether its weights lie in the family's folder; `revision` is then their fingerprint."""
+        return self.learned and self.download_bytes == 0
 
     @property
     def digital_source_type(self) -> SourceType:
@@ -161,6 +190,8 @@ class Card:
             "guides": list(self.guides),
             "learned": self.learned,
             "digital_source_type": self.digital_source_type,
+            "takes_prompt": self.takes_prompt,
+            "takes_seed": self.takes_seed,
             "size_multiple": self.size_multiple,
             "frame_rule": self.frame_rule.to_json(),
             "fps": self.fps,

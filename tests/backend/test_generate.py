@@ -8,7 +8,8 @@ import pytest
 
 from backend.errors import Cancelled, SettingError, ShotError
 from backend.events import Event
-from backend.generate import choose_device, generate
+from backend.generate import LOADING, choose_device, generate, versions
+from backend.models import find_card
 from backend.take import read_take, verify_take
 from backend.wire import read_shot
 from tests.backends import frame_files
@@ -42,10 +43,20 @@ def test_a_take_is_whole_and_its_record_true(shot, tmp_path):
         f"{kind}/{98 + i:04d}.png" for kind in ("frames", "mask") for i in range(FRAMES)
     )
     assert sorted(e.index for e in events if e.kind == "frame") == list(range(FRAMES))
-    assert set(take.details["versions"]) >= {"depthshot", "torch", "numpy", "python"}
+    assert take.details["versions"] == versions()
+    assert set(versions()) == {"depthshot", "torch", "numpy", "python", "system"}
     assert take.details["device"] == choose_device(None)
     assert all(seconds >= 0 for seconds in take.details["seconds"].values())
     assert {e.phase for e in events if e.kind == "progress"} == set(take.details["seconds"])
+
+
+def test_how_far_it_is_never_falls_and_ends_whole(shot, tmp_path):
+    events = [event for event in run(shot, tmp_path / "take") if event.kind == "progress"]
+    shares = [event.share for event in events]
+    assert shares == sorted(shares)
+    assert (events[0].phase, events[0].share, shares[-1]) == (LOADING, 0.0, 1.0)
+    named = [name for name, _ in find_card("projection").phases]
+    assert {event.phase for event in events} == {LOADING, *named}
 
 
 def test_a_frame_is_on_disk_when_it_is_said(shot, tmp_path):

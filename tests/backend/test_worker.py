@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from backend.server.process import WorkerProcess
 from backend.take import verify_take
+from backend.worker import _out_of_memory
 from tests.backends import gone, wait_until
 
 Inbox = queue.Queue
@@ -88,6 +90,15 @@ def test_it_ends_while_it_works_when_its_stdin_closes(worker, inbox, make_shot, 
     next_message(inbox, "event")
     worker._process.stdin.close()
     assert next_message(inbox, "end", "exit")["say"] == "exit"
+
+
+def test_too_little_memory_is_known_by_what_torch_says():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**50)
+    assert _out_of_memory(caught.value)
+    assert _out_of_memory(MemoryError())
+    assert _out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"))
+    assert not _out_of_memory(RuntimeError("size of tensor a (3) must match tensor b (4)"))
 
 
 def test_a_device_that_is_not_there_is_said(inbox):

@@ -1,10 +1,11 @@
 """Panels drawn into a layout that writes down what it is asked for; Blender checks the names."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import bpy
 import pytest
-from bl_ext.devrepo.depthshot.backend.models import cards
+from bl_ext.devrepo.depthshot.backend.models import cards, find_card
 from bl_ext.devrepo.depthshot.operators.runner import runner
 from bl_ext.devrepo.depthshot.panels import CLASSES, sidebar
 from bl_ext.devrepo.depthshot.panels.text import paragraph
@@ -15,6 +16,8 @@ ICONS = set(bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum
 
 class Layout:
     """Records properties, operators and texts, and refuses what Blender would."""
+
+    active = True
 
     def __init__(self, drawn=None):
         self.drawn = [] if drawn is None else drawn
@@ -30,6 +33,8 @@ class Layout:
     def prop(self, data, name, **options):
         assert name in data.bl_rna.properties, name
         self.drawn.append(("prop", name))
+        if not self.active:
+            self.drawn.append(("grey", name))
 
     def operator(self, name, *, text="", icon="NONE"):
         assert icon in ICONS, icon
@@ -106,7 +111,33 @@ def test_a_models_settings_are_drawn_from_its_card(empty_scene, card):
     empty_scene.depthshot.model = card.id
     drawn = names(draw(sidebar.DEPTHSHOT_PT_model), "prop")
     own = [setting.name for setting in card.settings]
-    assert drawn == ["model", *own, "prompt", "negative_prompt", "seed"]
+    seed = ["seed"] if card.takes_seed else []
+    words = ["prompt", "negative_prompt"] if card.takes_prompt else []
+    assert drawn == ["model", *own, *words, *seed]
+
+
+@pytest.mark.parametrize(("prompt", "seed"), [(True, False), (False, True), (False, False)])
+def test_words_and_seed_are_offered_to_models_that_take_them(
+    empty_scene, monkeypatch, prompt, seed
+):
+    card = replace(find_card("projection"), takes_prompt=prompt, takes_seed=seed)
+    monkeypatch.setattr(sidebar, "cards", lambda: (card,))
+    empty_scene.depthshot.model = card.id
+    drawn = names(draw(sidebar.DEPTHSHOT_PT_model), "prop")
+    assert ("prompt" in drawn, "negative_prompt" in drawn) == (prompt, prompt)
+    assert ("seed" in drawn) == seed
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_setting_without_effect_is_grey(empty_scene, monkeypatch, idle):
+    card = find_card("projection")
+    (fill,) = card.settings
+    monkeypatch.setattr(
+        sidebar, "cards", lambda: (replace(card, settings=(replace(fill, unless="fill"),)),)
+    )
+    empty_scene.depthshot.model = card.id
+    empty_scene.depthshot.models.projection.fill = idle
+    assert (("grey", "fill") in draw(sidebar.DEPTHSHOT_PT_model)) == idle
 
 
 def test_generate_gives_way_to_progress_and_cancel(status, monkeypatch):

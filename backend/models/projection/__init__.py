@@ -25,6 +25,7 @@ CARDS = (
             ),
         ),
         learned=False,
+        phases=(("projecting", 1.0),),
     ),
 )
 
