@@ -14,7 +14,7 @@ Formulas: Hartley and Zisserman, Multiple View Geometry, 2nd ed., 6.1 (pinhole c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,12 @@ import numpy as np
 from .errors import ShotError
 from .wire import Camera
 
+# Said where a shot is captured and where it is generated: the same words, so that an artist who
+# meets both reads them once.
+NEVER_MOVES = (
+    "The camera never moves in these frames, so nothing new comes into view; animate it or choose"
+    " other frames."
+)
 _GL_TO_CV = np.diag([1.0, -1.0, -1.0, 1.0])
 
 
@@ -147,6 +153,11 @@ def same_view(first: Camera, second: Camera) -> bool:
         np.allclose(intrinsics(first), intrinsics(second), rtol=1e-6, atol=1e-6)
         and np.allclose(relative_pose(first, second), np.eye(4), rtol=0, atol=1e-6)
     )
+
+
+def never_moves(cameras: Sequence[Camera]) -> bool:
+    """Return whether there are several cameras and all see the same picture."""
+    return len(cameras) > 1 and all(same_view(cameras[0], camera) for camera in cameras[1:])
 
 
 def inverse_depth_range(

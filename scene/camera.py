@@ -115,16 +115,6 @@ def wire_camera(facts: CameraFacts, picture: Picture) -> Camera:
     )
 
 
-def never_moves(cameras: tuple[Camera, ...]) -> bool:
-    """Return whether every camera equals the first, to what float32 matrices can hold."""
-    rows = np.array([camera.transform_matrix for camera in cameras])
-    lenses = np.array([(c.fl_x, c.fl_y, c.cx, c.cy) for c in cameras])
-    return bool(
-        np.allclose(rows, rows[0], rtol=1e-6, atol=1e-6)
-        and np.allclose(lenses, lenses[0], rtol=1e-6, atol=1e-6)
-    )
-
-
 def _rigid(facts: CameraFacts, *, unit_scale: float) -> tuple[tuple[float, ...], ...]:
     matrix = np.array(facts.matrix_world, dtype=np.float64)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)

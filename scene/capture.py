@@ -23,10 +23,11 @@ from pathlib import Path
 import bpy
 
 from ..backend.errors import CaptureError, ShotError, StorageError
+from ..backend.geometry import NEVER_MOVES, never_moves
 from ..backend.paths import make_private
 from ..backend.wire import Camera, Shot, Still
 from . import kept
-from .camera import CameraFacts, Picture, never_moves, wire_camera
+from .camera import CameraFacts, Picture, wire_camera
 from .child_process import ChildProcess
 from .drivers import broken_drivers
 from .guides import GUIDES, Guide
@@ -294,11 +295,8 @@ class Capture:
         self._warn_of_still_camera()
 
     def _warn_of_still_camera(self) -> None:
-        if len(self._cameras) > 1 and never_moves(self._cameras):
-            self.warnings.append(
-                "The camera never moves in this range, so nothing new comes into view; animate"
-                " it or choose other frames."
-            )
+        if never_moves(self._cameras):
+            self.warnings.append(NEVER_MOVES)
 
     def _new_shot(self) -> Shot:
         settings = self.settings

@@ -7,10 +7,10 @@ import bpy
 import numpy as np
 import pytest
 from bl_ext.devrepo.depthshot.backend.errors import CaptureError
+from bl_ext.devrepo.depthshot.backend.geometry import never_moves
 from bl_ext.devrepo.depthshot.scene.camera import (
     CameraFacts,
     Picture,
-    never_moves,
     picture_size,
     wire_camera,
 )
@@ -162,6 +162,7 @@ def test_a_small_move_or_zoom_is_a_move(empty_scene):
     assert never_moves((still, still))
     assert not never_moves((still, moved))
     assert not never_moves((still, zoomed))
+    assert not never_moves((still,)), "one frame is a picture, not a shot that lacks a move"
 
 
 def rig(scene):

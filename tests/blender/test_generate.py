@@ -131,6 +131,16 @@ def test_ended_before_its_first_step(shot, how):
     assert not list((preferences(bpy.context).data / "captures").glob("*.partial"))
 
 
+def test_a_camera_that_never_moves_is_said_once(shot):
+    shot.frame_end = FRAMES[0] + 1
+    shot.camera.animation_data_clear()
+    generation = run(start())
+    assert generation.outcome is Outcome.DONE, generation.message
+    said = [sentence for sentence in generation.warnings if "never moves" in sentence]
+    assert said == [warning for warning in generation.take.warnings if "never moves" in warning]
+    assert len(said) == 1
+
+
 def test_another_display_is_said_at_once(shot):
     shot.display_settings.display_device = "Display P3"
     generation = start()

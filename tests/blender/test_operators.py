@@ -20,6 +20,7 @@ def scene(empty_scene):
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     empty_scene.collection.objects.link(camera)
     empty_scene.camera = camera
+    empty_scene.depthshot.model = "projection"
     return empty_scene
 
 

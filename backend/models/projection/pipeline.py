@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ...errors import ShotError
-from ...geometry import relative_pose, same_view
+from ...geometry import NEVER_MOVES, never_moves, relative_pose, same_view
 from ...projection.frame import carry_frame, project_frame
 from ...projection.motion import Follower
 from ...projection.output import to_image, to_mask
@@ -65,13 +65,8 @@ class _Job:
         self.follows = any(path is not None for path in self.shot.guide("flow"))
         self.most_moving = 0.0
         sink.progress(PHASE, 0, self.shot.frames)
-        if self.shot.frames > 1 and all(
-            same_view(self.shot.cameras[0], camera) for camera in self.shot.cameras[1:]
-        ):
-            sink.warn(
-                "The camera never moves, so every frame shows the still; animate the camera to"
-                " see the scene from elsewhere."
-            )
+        if never_moves(self.shot.cameras):
+            sink.warn(NEVER_MOVES)
         self.own = {
             still.index: number
             for number, still in reversed(list(enumerate(self.shot.stills)))
