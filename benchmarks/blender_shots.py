@@ -1,9 +1,10 @@
 """Captures the example scenes as shots with true frames, for the other benchmarks.
 
     python3 dev.py blender benchmarks/blender_shots.py OUT [--size 832x480] [--frames 48]
+        [--scenes loft,woodland]
 
-Writes OUT/<scene>/shot and OUT/<scene>/truth for each of the three scenes, through the extension's
-own capture. The truth is every twelfth of the way, and the frame after it.
+Writes OUT/<scene>/shot and OUT/<scene>/truth for every example scene, or for those named, through
+the extension's own capture. The truth is every twelfth of the way, and the frame after it.
 """
 
 from __future__ import annotations
@@ -55,19 +56,24 @@ def true_frames(first: int, last: int) -> list[int]:
 
 
 def main() -> int:
-    """Capture and render every scene."""
+    """Capture and render the scenes."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("out", type=Path)
     options.add_argument("--size", default="832x480", metavar="WxH")
     options.add_argument("--frames", type=int, default=48)
+    options.add_argument("--scenes", default=",".join(SCENES), help="names, with commas between")
     given = options.parse_args()
+    names = given.scenes.split(",")
+    unknown = sorted(set(names) - set(SCENES))
+    if unknown:
+        options.error(f"there is no scene {', '.join(unknown)}; there are: {', '.join(SCENES)}")
     width, height = (int(side) for side in given.size.split("x"))
-    for name, build in SCENES.items():
+    for name in names:
         folder = (given.out / name).resolve()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        scene = build(size=(width, height), frames=given.frames)
+        scene = SCENES[name](size=(width, height), frames=given.frames)
         log.info("capturing %s", name)
         capture(scene, folder / "shot")
         render_truth(scene, true_frames(scene.frame_start, scene.frame_end), folder / "truth")

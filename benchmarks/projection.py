@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -36,10 +36,10 @@ from backend.projection.output import to_image
 from backend.projection.source import Source, prepare_source
 from backend.projection.surface import describe_surface, edges, inverse_depth
 from backend.reader import ShotReader
-from backend.wire import read_shot, write_shot
-from tests.analytic import write_exr
+from backend.wire import read_shot
 
-from .rivals import push_pull, resample, telea
+from .rivals import push_pull, resample, telea, to_bytes
+from .shots import repeat_shot
 
 CPU = torch.device("cpu")
 
@@ -181,41 +181,6 @@ def take(shot: Path, frames: int) -> None:
     out(json.dumps(cost))
 
 
-def repeat_shot(shot: Path, folder: Path, frames: int) -> Path:
-    """Write a shot of `frames` frames that goes through those of another to and fro."""
-    source, reader = read_shot(shot), ShotReader(shot)
-    there = [*range(source.frames), *range(source.frames - 2, 0, -1)]
-    order = [there[number % len(there)] for number in range(frames)]
-    folder.mkdir()
-    for path in source.files():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).hardlink_to(shot / path)
-    guides = {"depth": tuple(source.guide("depth")[index] for index in order)}
-    if any(source.guide("flow")):
-        # The first frame has none before it, the last none after it: theirs is never read.
-        ways = zip([order[0], *order[:-1]], order, [*order[1:], order[-1]], strict=True)
-        guides["flow"] = tuple(turned_flow(reader, folder, *way) for way in ways)
-    long = replace(source, cameras=tuple(source.cameras[index] for index in order), guides=guides)
-    write_shot(long, folder)
-    return folder
-
-
-def turned_flow(
-    reader: ShotReader, folder: Path, before: int, index: int, after: int
-) -> str | None:
-    """Return the path in `folder` of a frame's flow to two of its neighbours; None without flow."""
-    source = reader.shot.guide("flow")[index]
-    if source is None or before < index < after:
-        return source
-    path = f"turned/{before}-{index}-{after}.exr"
-    if not (folder / path).exists():
-        (folder / "turned").mkdir(exist_ok=True)
-        halves = np.split(reader.flow(index), 2, axis=2)
-        flow = np.concatenate([halves[0 if other < index else 1] for other in (before, after)], 2)
-        write_exr(folder / path, flow, media.FLOW_NAMES)
-    return path
-
-
 def psnr(picture: np.ndarray, truth: np.ndarray, where: np.ndarray | bool) -> float:
     """Return decibels over the pixels `where` of pictures (H, W, 3) 0 to 1."""
     error = ((picture - truth) ** 2).mean(-1)
@@ -226,11 +191,6 @@ def detail(picture: np.ndarray, where: np.ndarray) -> float:
     """Return the mean absolute Laplacian of grey (H, W, 3) over the pixels `where`."""
     grey = picture.astype(np.float64).mean(-1)
     return float(np.abs(cv2.Laplacian(grey, cv2.CV_64F))[where].mean())
-
-
-def to_bytes(picture: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) uint8 of values 0 to 1."""
-    return np.round(picture * 255).astype(np.uint8)
 
 
 def out(line: str) -> None:

@@ -53,6 +53,11 @@ def resample(picture: np.ndarray, x: np.ndarray, y: np.ndarray, *, kernel: str) 
     )
 
 
+def to_bytes(picture: np.ndarray) -> np.ndarray:
+    """Return (H, W, 3) uint8 of values 0 to 1."""
+    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+
+
 def _sum_blocks(values: np.ndarray) -> np.ndarray:
     height, width, channels = values.shape
     return values.reshape(height // 2, 2, width // 2, 2, channels).sum((1, 3))

@@ -1,1 +1,1 @@
-"""Scenes made by script alone: the demo, two more for benchmarks, and their true frames."""
+"""Scenes made by script alone: the demo, three more for benchmarks, and their true frames."""

@@ -1,4 +1,4 @@
-"""Three scenes for benchmarks, from few unseen pixels at the end of the move to many.
+"""Four scenes for benchmarks, with few to many unseen pixels at the end of the move.
 
 python examples/scenes.py -- colonnade --out colonnade.blend --size 832x480 --frames 48
 """
@@ -12,14 +12,19 @@ from types import MappingProxyType
 # A script sees its own folder, a test the package.
 if __package__:
     from . import command
-    from .places import colonnade, courtyard, loft
+    from .places import colonnade, courtyard, loft, woodland
 else:
     import command
-    from places import colonnade, courtyard, loft
+    from places import colonnade, courtyard, loft, woodland
 
-# Few, some and many holes; the loft has a lamp that moves by itself.
+# Few, some and many holes, and leaves everywhere; the loft has a lamp that moves by itself.
 SCENES = MappingProxyType(
-    {"loft": loft.build, "courtyard": courtyard.build, "colonnade": colonnade.build}
+    {
+        "loft": loft.build,
+        "courtyard": courtyard.build,
+        "colonnade": colonnade.build,
+        "woodland": woodland.build,
+    }
 )
 
 

@@ -119,6 +119,7 @@ def test_shares_of_unseen_pixels_are_clearly_apart():
     assert 0.02 < shares["loft"] < 0.06
     assert 0.10 < shares["courtyard"] < 0.20
     assert 0.25 < shares["colonnade"] < 0.42
+    assert 0.20 < shares["woodland"] < 0.30
 
 
 def test_only_the_loft_has_something_that_moves_by_itself():

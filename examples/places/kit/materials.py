@@ -233,6 +233,29 @@ def tiles(name: str, a: Color, b: Color, *, side: float = 0.36) -> bpy.types.Mat
     return g.done(color, rough=rough)
 
 
+def litter(name: str) -> bpy.types.Material:
+    """Return the floor of a wood: earth, fallen leaves of several browns, patches of moss."""
+    g = Graph(name)
+    leaves = g.node(
+        "ShaderNodeTexVoronoi", {"Vector": g.uv, "Scale": 15.0, "Randomness": 1.0}
+    ).outputs["Color"]
+    each = g.node("ShaderNodeSeparateXYZ", {0: leaves}).outputs[0]
+    color = g.ramp(
+        each,
+        (0.0, (0.05, 0.030, 0.016)),
+        (0.4, (0.20, 0.105, 0.045)),
+        (0.75, (0.36, 0.20, 0.085)),
+        (1.0, (0.14, 0.075, 0.04)),
+    )
+    fine = g.noise(g.uv, 40.0, detail=2.0)
+    color = g.mix(
+        1.0, color, g.ramp(fine, (0.3, (0.6, 0.6, 0.6)), (0.7, (1.2, 1.2, 1.2))), "MULTIPLY"
+    )
+    patch = g.noise(g.uv, 0.9, detail=3.0, distortion=0.5)
+    moss = g.ramp(patch, (0.50, (0.0, 0.0, 0.0)), (0.60, (0.8, 0.8, 0.8)))
+    return g.done(g.mix(moss, color, (0.09, 0.14, 0.03)), rough=0.95, height=fine, depth=0.01)
+
+
 def plain(name: str, color: Color, *, rough: float = 0.6, metal: float = 0.0) -> bpy.types.Material:
     """Return paint, metal or glaze with a little unevenness."""
     g = Graph(name)

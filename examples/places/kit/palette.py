@@ -38,6 +38,8 @@ RECIPES: MappingProxyType[str, Callable[[], bpy.types.Material]] = MappingProxyT
         "vine": lambda: m.leaf("vine", (0.16, 0.30, 0.04)),
         "flower": lambda: m.leaf("flower", (0.75, 0.08, 0.22), rib=(0.9, 0.3, 0.4)),
         "grass": lambda: m.plain("grass", (0.16, 0.24, 0.06), rough=0.95),
+        "litter": lambda: m.litter("litter"),
+        "bark": lambda: m.wood("bark", (0.045, 0.032, 0.024), (0.24, 0.18, 0.13), rough=0.95),
         "thicket": lambda: m.plain("thicket", (0.018, 0.045, 0.010), rough=0.95),
         "ridge": lambda: m.plain("ridge", (0.13, 0.22, 0.17), rough=0.95),
         "enamel": lambda: m.plain("enamel", (0.85, 0.42, 0.03), rough=0.3),
