@@ -1,0 +1,1 @@
+"""How the shipped draft weights were made: scenes, loss, training, evaluation."""
