@@ -37,6 +37,35 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Which pixels of a frame are asked for, where it is not all of them.
+
+    Attributes:
+        u: (h, w), or what broadcasts to it: their centres, to the right.
+        v: The same, down.
+        size: Width and height of the frame.
+    """
+
+    u: torch.Tensor
+    v: torch.Tensor
+    size: tuple[int, int]
+
+    @classmethod
+    def whole(cls, map_: torch.Tensor) -> Places:
+        """Return all pixels of a map (H, W)."""
+        height, width = map_.shape
+        u = torch.arange(width, device=map_.device, dtype=torch.float32) + 0.5
+        v = torch.arange(height, device=map_.device, dtype=torch.float32)[:, None] + 0.5
+        return cls(u, v, (width, height))
+
+    @classmethod
+    def listed(cls, cells: torch.Tensor, size: tuple[int, int]) -> Places:
+        """Return the pixels with the numbers `cells` (N,), counted row by row, as (1, N)."""
+        row = torch.div(cells, size[0], rounding_mode="floor")
+        return cls((cells - row * size[0] + 0.5)[None], (row + 0.5)[None], size)
+
+
+@dataclass(frozen=True, slots=True)
 class Transfer:
     """Where the pixels of one camera lie in another.
 
@@ -55,19 +84,21 @@ class Transfer:
     scale: torch.Tensor
 
 
-def transfer_pixels(surface: torch.Tensor, camera: Camera, other: Camera) -> Transfer:
-    """Move every pixel of `camera` into `other` (`geometry.pixel_transfer`).
+def transfer_pixels(
+    surface: torch.Tensor, camera: Camera, other: Camera, places: Places | None = None
+) -> Transfer:
+    """Move pixels of `camera` into `other` (`geometry.pixel_transfer`).
 
     Args:
-        surface: (4, H, W) of `describe_surface`, seen from `camera`.
+        surface: (4, h, w) of `describe_surface`, seen from `camera`.
         camera: Camera of the pixels.
         other: Camera they are looked for in, of the same size.
+        places: Where the pixels of `surface` are; None where it is the whole frame.
     """
     inverse = surface[0]
-    height, width = inverse.shape
+    places = places or Places.whole(inverse)
+    u, v, (width, height) = places.u, places.v, places.size
     a, b = (matrix.tolist() for matrix in pixel_transfer(camera, other))
-    u = torch.arange(width, device=inverse.device, dtype=torch.float32) + 0.5
-    v = torch.arange(height, device=inverse.device, dtype=torch.float32)[:, None] + 0.5
     h = [torch.add(a[i][0] * u + (a[i][1] * v + a[i][2]), inverse, alpha=b[i]) for i in range(3)]
     front = h[2] > 1e-6
     scale = torch.where(front, h[2], 1.0).reciprocal_()
@@ -92,7 +123,7 @@ def jacobian_of(
 
 
 def visible(surface: torch.Tensor, moved: Transfer) -> torch.Tensor:
-    """Return where (H, W) the points of `moved` are the surface that the other camera shows there.
+    """Return where (h, w) the points of `moved` are the surface that the other camera shows there.
 
     The pixel that contains the point answers: its inverse depth, carried to the exact position
     along its own slope (exact on planes), must agree.
@@ -104,28 +135,35 @@ def visible(surface: torch.Tensor, moved: Transfer) -> torch.Tensor:
     height, width = surface.shape[1:]
     column = moved.x.clamp(0, width - 1).to(torch.int64)
     row = moved.y.clamp(0, height - 1).to(torch.int64)
-    there = surface.flatten(1)[:, (row * width + column).flatten()].view(4, height, width)
+    there = surface.flatten(1)[:, (row * width + column).flatten()].view(4, *row.shape)
     expected = there[0] + there[1] * (moved.x - column - 0.5) + there[2] * (moved.y - row - 0.5)
     return moved.inside & ((expected - moved.inverse).abs() <= there[3])
 
 
 def look_up(
-    source: Source, surface: torch.Tensor, silhouette: torch.Tensor, camera: Camera
+    source: Source,
+    surface: torch.Tensor,
+    silhouette: torch.Tensor,
+    camera: Camera,
+    places: Places | None = None,
 ) -> View:
-    """Return what `source` shows of a frame.
+    """Return what `source` shows of a frame, or of some of its pixels.
 
     Args:
         source: The still.
-        surface: (4, H, W) of `describe_surface`, of the frame.
-        silhouette: (H, W) bool of `edges`, of the frame.
+        surface: (4, h, w) of `describe_surface`, of the frame.
+        silhouette: (h, w) bool of `edges`, of the frame.
         camera: The frame's camera.
+        places: Where the pixels of `surface` are; None where it is the whole frame.
     """
-    moved = transfer_pixels(surface, camera, source.camera)
+    moved = transfer_pixels(surface, camera, source.camera, places)
     seen = visible(source.surface, moved)
-    height, width = seen.shape
+    width, height = source.size
     own = moved.y.clamp(0, height - 1).to(torch.int64) * width + moved.x.clamp(0, width - 1).to(
         torch.int64
     )
+    if source.offered is not None:
+        seen &= source.offered.flatten()[own]
     edge = source.near_edge.flatten()[own] & seen
     colour = sample(source.picture, moved.x, moved.y, size=source.size)
     jacobian = jacobian_of(moved, surface, camera, source.camera)

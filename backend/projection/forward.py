@@ -14,6 +14,7 @@ import torch
 
 from ..geometry import pixel_transfer
 from ..wire import Camera
+from .backward import Places
 from .source import Source
 from .surface import JUMP
 
@@ -75,14 +76,12 @@ def _samples(
     """Yield x, y, inverse depth, its change within a pixel (N,) and colour (3, N) in the frame."""
     for source in sources:
         a, b = (matrix.tolist() for matrix in pixel_transfer(source.camera, camera))
-        inverse, slope_x, slope_y, _ = source.surface
-        height, width = inverse.shape
-        device = inverse.device
+        surface, pure, places = _offered(source)
+        inverse, slope_x, slope_y, _ = surface
         for number in range(SIDE**2):
             right = (number % SIDE + 0.5) / SIDE - 0.5
             down = (number // SIDE + 0.5) / SIDE - 0.5
-            u = torch.arange(width, device=device, dtype=torch.float32) + (0.5 + right)
-            v = torch.arange(height, device=device, dtype=torch.float32)[:, None] + (0.5 + down)
+            u, v = places.u + right, places.v + down
             here = (inverse + slope_x * right + slope_y * down).clamp_min(0)
             h = [a[i][0] * u + (a[i][1] * v + a[i][2]) + here * b[i] for i in range(3)]
             front = h[2] > 1e-6
@@ -92,5 +91,17 @@ def _samples(
                 h[1][front] * scale,
                 here[front] * scale,
                 (slope_x.abs() + slope_y.abs())[front] * scale,
-                source.pure[:, front],
+                pure[:, front],
             )
+
+
+def _offered(source: Source) -> tuple[torch.Tensor, torch.Tensor, Places]:
+    """Return the surface (4, h, w), the colours (3, h, w) and the places of what may be carried."""
+    if source.offered is None:
+        return source.surface, source.pure, Places.whole(source.surface[0])
+    cells = torch.nonzero(source.offered.flatten())[:, 0]
+    return (
+        source.surface.flatten(1)[:, None, cells],
+        source.pure.flatten(1)[:, None, cells],
+        Places.listed(cells, source.size),
+    )

@@ -33,6 +33,73 @@ class Projection:
     inverse: torch.Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What stills show of a frame, before anything is filled or softened.
+
+    Attributes:
+        camera: The frame's camera.
+        colour: (3, H, W); meaningless where not seen.
+        seen: (H, W) bool.
+        surface: (4, H, W) of `describe_surface`, of the frame; where its depth is not known and no
+            still shows it, that of the background beside it.
+        silhouette: (H, W) bool of `edges`.
+        hard: (H, W) bool: silhouettes that are harder than a renderer's.
+        known: Whether the shot knows the frame's depth.
+    """
+
+    camera: Camera
+    colour: torch.Tensor
+    seen: torch.Tensor
+    surface: torch.Tensor
+    silhouette: torch.Tensor
+    hard: torch.Tensor
+    known: bool
+
+
+def see_frame(
+    sources: Sequence[Source],
+    surface: torch.Tensor,
+    camera: Camera,
+    *,
+    nearness: Sequence[float],
+    moved: Sequence[torch.Tensor] | None = None,
+) -> Sight:
+    """Return what the stills show of a frame whose depth is known.
+
+    Args:
+        sources: The stills, at least one.
+        surface: (4, H, W) of `describe_surface`, of the frame.
+        camera: Its camera.
+        nearness: For each still, how near it was taken, 0 to 1.
+        moved: For each still, what has moved by itself since, (H, W) bool; None for nothing.
+    """
+    silhouette = edges(surface)
+    views = [look_up(source, surface, silhouette, camera) for source in sources]
+    if moved is not None:
+        views = [view.without(gone) for view, gone in zip(views, moved, strict=True)]
+    view = merge_views(views, nearness)
+    hard = silhouette & ~(view.mixed & view.seen)
+    return Sight(camera, view.colour, view.seen, surface, silhouette, hard, known=True)
+
+
+def see_carried(sources: Sequence[Source], camera: Camera) -> Sight:
+    """Return what the stills show of a frame whose depth is not known, and an estimate of it.
+
+    Everything is taken to stand still since the stills were taken: a flow guide belongs to pixels
+    of this frame, whose surfaces are not known.
+
+    Args:
+        sources: The stills, at least one.
+        camera: The frame's camera.
+    """
+    splat = carry(sources, camera)
+    inverse = fill_background(splat.inverse[None], splat.seen, splat.inverse)[0]
+    surface = describe_surface(inverse)
+    hard = edges(surface)
+    return Sight(camera, splat.colour, splat.seen, surface, hard, hard, known=False)
+
+
 def project_frame(
     sources: Sequence[Source],
     surface: torch.Tensor,
@@ -42,61 +109,35 @@ def project_frame(
     moved: Sequence[torch.Tensor] | None = None,
     fill: bool = True,
 ) -> Projection:
-    """Make a frame whose depth is known.
-
-    Args:
-        sources: The stills, at least one.
-        surface: (4, H, W) of `describe_surface`, of the frame.
-        camera: Its camera.
-        nearness: For each still, how near it was taken, 0 to 1.
-        moved: For each still, what has moved by itself since, (H, W) bool; None for nothing.
-        fill: Whether to fill what no still shows; else it is black.
-    """
-    silhouette = edges(surface)
-    views = [look_up(source, surface, silhouette, camera) for source in sources]
-    if moved is not None:
-        views = [view.without(gone) for view, gone in zip(views, moved, strict=True)]
-    view = merge_views(views, nearness)
-    hard = silhouette & ~(view.mixed & view.seen)
-    colour = fill_holes(view.colour, view.seen, surface, camera) if fill else view.colour
-    return _finish(colour, view.seen, surface[0], hard=hard, fill=fill)
+    """Make a frame whose depth is known: `see_frame`, then `finish`."""
+    sight = see_frame(sources, surface, camera, nearness=nearness, moved=moved)
+    return finish(sight, fill=fill)
 
 
 def carry_frame(sources: Sequence[Source], camera: Camera, *, fill: bool = True) -> Projection:
-    """Make a frame whose depth is not known, and its depth.
-
-    Everything is taken to stand still since the stills were taken: a flow guide belongs to pixels
-    of this frame, whose surfaces are not known.
-
-    Args:
-        sources: The stills, at least one.
-        camera: The frame's camera.
-        fill: Whether to fill what no still shows; else it is black.
-    """
-    splat = carry(sources, camera)
-    both = torch.cat([splat.colour, splat.inverse[None]])
-    both = fill_background(both, splat.seen, splat.inverse)
-    hard = edges(describe_surface(both[3]))
-    return _finish(both[:3], splat.seen, both[3], hard=hard, fill=fill)
+    """Make a frame whose depth is not known, and its depth: `see_carried`, then `finish`."""
+    return finish(see_carried(sources, camera), fill=fill)
 
 
-def _finish(
-    colour: torch.Tensor,
-    seen: torch.Tensor,
-    inverse: torch.Tensor,
-    *,
-    hard: torch.Tensor,
-    fill: bool,
-) -> Projection:
-    """Blacken what is not seen, or soften silhouettes that are harder than a renderer's."""
-    generated = (~seen).to(colour.dtype)
+def finish(sight: Sight, *, fill: bool = True) -> Projection:
+    """Fill what no still shows, or leave it black, and soften silhouettes."""
+    generated = (~sight.seen).to(sight.colour.dtype)
+    inverse = sight.surface[0]
     if not fill:
-        return Projection(colour * seen, generated, inverse)
-    soft = _soften(torch.cat([colour, generated[None]]), hard)
+        return Projection(sight.colour * sight.seen, generated, inverse)
+    filled = fill_unseen(sight, sight.colour, sight.seen)
+    soft = soften(torch.cat([filled, generated[None]]), sight.hard)
     return Projection(soft[:3], soft[3], inverse)
 
 
-def _soften(values: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+def fill_unseen(sight: Sight, colour: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """Return colours (3, H, W) of a frame with the background beside it where not `seen` (H, W)."""
+    if sight.known:
+        return fill_holes(colour, seen, sight.surface, sight.camera)
+    return fill_background(colour, seen, sight.surface[0])
+
+
+def soften(values: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
     """Mix neighbours (C, H, W) along silhouettes, as a renderer's pixel filter does.
 
     Depth is known at pixel centres, so a projected silhouette is a staircase; the true one is not.

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from ..wire import Camera
-from .surface import JUMP, describe_surface, edges, inverse_depth
+from .surface import JUMP, describe_surface, edges, grow, inverse_depth
 
 REACH = 2  # how far clean pixels of the same surface are looked for
 
@@ -30,6 +30,7 @@ class Source:
         pure: (3, H, W) at the shot's size, along silhouettes with the colour of one side only.
         surface: (4, H, W) of `describe_surface`.
         near_edge: (H, W) bool: within reach of a sample across a silhouette.
+        offered: (H, W) bool: pixels that other frames may take; None for all of them.
     """
 
     camera: Camera
@@ -37,6 +38,7 @@ class Source:
     pure: torch.Tensor
     surface: torch.Tensor
     near_edge: torch.Tensor
+    offered: torch.Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -57,13 +59,25 @@ def prepare_source(
     """
     surface = describe_surface(inverse_depth(depth, device=device))
     picture = torch.from_numpy(pixels).to(device).permute(2, 0, 1).contiguous()
+    return make_source(picture, surface, camera)
+
+
+def make_source(
+    picture: torch.Tensor,
+    surface: torch.Tensor,
+    camera: Camera,
+    *,
+    offered: torch.Tensor | None = None,
+) -> Source:
+    """Make a picture (3, h, w) ready whose surface (4, H, W) is known; see `Source`."""
     mixed = edges(surface)
     return Source(
         camera=camera,
         picture=picture,
         pure=_unmix(resize(picture, surface.shape[1:]), surface, mixed),
         surface=surface,
-        near_edge=_grow(mixed),
+        near_edge=grow(mixed, 1),
+        offered=offered,
     )
 
 
@@ -103,8 +117,3 @@ def _unmix(picture: torch.Tensor, surface: torch.Tensor, mixed: torch.Tensor) ->
     result = picture.clone()
     result[:, rows[found], columns[found]] = colour[:, found] / total[found]
     return result
-
-
-def _grow(mask: torch.Tensor) -> torch.Tensor:
-    """Return the mask (H, W) one pixel larger."""
-    return functional.max_pool2d(mask[None].float(), 3, stride=1, padding=1)[0] > 0

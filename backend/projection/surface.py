@@ -57,6 +57,11 @@ def edges(surface: torch.Tensor) -> torch.Tensor:
     return result
 
 
+def grow(mask: torch.Tensor, by: int) -> torch.Tensor:
+    """Return the mask (H, W) bool `by` pixels larger on every side."""
+    return functional.max_pool2d(mask[None].float(), 2 * by + 1, stride=1, padding=by)[0] > 0
+
+
 def facing(surface: torch.Tensor, camera: Camera) -> torch.Tensor:
     """Return which world axis (H, W: 0, 1 or 2) each surface faces most.
 
