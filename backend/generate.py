@@ -22,6 +22,7 @@ from .marks import software
 from .models import find_card, load_model
 from .models.card import Card
 from .models.interface import Model, Request
+from .models.weights import as_installed
 from .reader import ShotReader
 from .take import Take
 from .writer import TakeWriter
@@ -63,7 +64,7 @@ def generate(
         ShotError, SettingError, ModelError, StorageError, Cancelled: as their names say; frames
             that are finished stay on disk.
     """
-    card = find_card(model)
+    card = as_installed(find_card(model))
     checked = card.check_settings(settings)
     reader = ShotReader(shot)
     seed = reader.shot.seed if seed is None else seed

@@ -52,7 +52,7 @@ class Worker:
         self._orders: queue.SimpleQueue[dict] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
         self._model: Model | None = None
-        self._model_key: tuple[str, str] | None = None
+        self._model_key: tuple[str, str, str] | None = None
 
     def run(self) -> int:
         """Work until stdin closes; return the exit status if the worker cannot even begin."""
@@ -99,9 +99,10 @@ class Worker:
         self._cancelled.discard(job)
 
     def _load(self, card: Card, *, device: str) -> Model:
-        if self._model is None or self._model_key != (card.id, device):
+        key = (card.id, card.revision, device)
+        if self._model is None or self._model_key != key:
             self._forget_model()  # before the next is loaded: two may not fit
-            self._model, self._model_key = load_model(card, device=device), (card.id, device)
+            self._model, self._model_key = load_model(card, device=device), key
         return self._model
 
     def _forget_model(self) -> None:

@@ -13,6 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ..marks import software
+from ..models import cards
+from ..models.card import Card
+from ..models.weights import weights_files, weights_folder, what_is_wrong
 from ..paths import default_data_dir, make_private
 
 _PACKAGES = ("torch", "diffusers", "fastapi", "uvicorn", "OpenImageIO", "numpy", "requests")
@@ -44,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
         Check("python", sys.version_info >= (3, 11), platform.python_version()),
         *(_package(name) for name in _PACKAGES),
         _devices(),
+        *(_weights(card) for card in cards() if card.ships_weights),
         _data_folder(data_dir),
         _disk(data_dir),
         _server(data_dir),
@@ -71,6 +75,14 @@ def _devices() -> Check:
         return Check("devices", True, ", ".join(devices()))
     except (ImportError, OSError) as reason:
         return Check("devices", False, f"torch does not load: {reason}")
+
+
+def _weights(card: Card) -> Check:
+    trouble = what_is_wrong(card)
+    if trouble is not None:
+        return Check(f"weights {card.id}", False, trouble)
+    size = sum(path.stat().st_size for path in weights_files(weights_folder(card)))
+    return Check(f"weights {card.id}", True, f"{card.revision}, {size / 1e6:.1f} MB")
 
 
 def _data_folder(data_dir: Path) -> Check:

@@ -8,8 +8,12 @@ needed here.
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
+from ..errors import ModelError
 from .card import Card
 
 MAX_BYTES = 22_000_000  # of one family's shipped weights, all files together
@@ -18,9 +22,31 @@ _DIGITS = 12
 _FAMILIES = Path(__file__).resolve().parent
 
 
+def variable(model: str) -> str:
+    """Return the environment variable that names another folder of weights for a model's id."""
+    return f"DEPTHSHOT_{re.sub(r'[^A-Z0-9]', '_', model.upper())}_WEIGHTS"
+
+
 def weights_folder(card: Card) -> Path:
-    """Return the folder where the weights of a card that ships them are."""
-    return _FAMILIES / card.family / "weights"
+    """Return where the weights of a card are: where `variable` says, else where they ship."""
+    other = os.environ.get(variable(card.id))
+    return Path(other) if other else _FAMILIES / card.family / "weights"
+
+
+def as_installed(card: Card) -> Card:
+    """Return the card with the revision of the very weights that will be loaded.
+
+    That is another than its own only where `variable` names other weights.
+
+    Raises:
+        ModelError: they cannot be read.
+    """
+    if not card.ships_weights or not os.environ.get(variable(card.id)):
+        return card
+    try:
+        return replace(card, revision=fingerprint(weights_folder(card)))
+    except OSError as reason:
+        raise ModelError(_unreadable(card, weights_folder(card), reason)) from reason
 
 
 def weights_files(folder: Path) -> list[Path]:
@@ -51,19 +77,28 @@ def what_is_wrong(card: Card, folder: Path | None = None) -> str | None:
         folder: Where they are; None for where they ship.
     """
     folder = weights_folder(card) if folder is None else folder
-    way_out = "install Depthshot again, or choose another model."
     try:
         if not weights_files(folder):
-            return f"The weights of '{card.id}' are missing from '{folder}'; {way_out}"
+            return f"The weights of '{card.id}' are missing from '{folder}'; {_way_out(card)}"
         found = fingerprint(folder)
     except OSError as reason:
-        return (
-            f"The weights of '{card.id}' in '{folder}' cannot be read"
-            f" ({reason.strerror or reason}); {way_out}"
-        )
+        return _unreadable(card, folder, reason)
     if found != card.revision:
         return (
             f"The weights of '{card.id}' in '{folder}' are damaged or were exchanged (they are"
-            f" {found}, not {card.revision}); {way_out}"
+            f" {found}, not {card.revision}); {_way_out(card)}"
         )
     return None
+
+
+def _unreadable(card: Card, folder: Path, reason: OSError) -> str:
+    return (
+        f"The weights of '{card.id}' in '{folder}' cannot be read ({reason.strerror or reason});"
+        f" {_way_out(card)}"
+    )
+
+
+def _way_out(card: Card) -> str:
+    if os.environ.get(variable(card.id)):
+        return f"correct or clear the environment variable {variable(card.id)}."
+    return "install Depthshot again, or choose another model."

@@ -13,6 +13,7 @@ from backend.models import cards, find_card, load_model
 from backend.models.card import Setting
 from backend.models.weights import (
     MAX_BYTES,
+    as_installed,
     fingerprint,
     weights_files,
     weights_folder,
@@ -127,6 +128,21 @@ def test_missing_weights_are_said_and_not_loaded(tmp_path):
     assert "install Depthshot again, or choose another model." in found
     with pytest.raises(ModelError, match="The weights of 'projection' are missing from"):
         load_model(card, device="cpu")
+
+
+def test_other_weights_can_be_named_and_are_told_apart(weights, monkeypatch):
+    card = replace(PROJECTION, learned=True, id="wan-1.3b", revision="0" * 12)
+    assert as_installed(card) == card
+    monkeypatch.setenv("DEPTHSHOT_WAN_1_3B_WEIGHTS", str(weights))
+    assert weights_folder(card) == weights
+    installed = as_installed(card)
+    assert installed == replace(card, revision=fingerprint(weights))
+    assert what_is_wrong(installed) is None
+    monkeypatch.setenv("DEPTHSHOT_WAN_1_3B_WEIGHTS", str(weights / "nowhere"))
+    assert what_is_wrong(as_installed(card)).endswith(
+        "correct or clear the environment variable DEPTHSHOT_WAN_1_3B_WEIGHTS."
+    )
+    assert as_installed(replace(card, learned=False)).revision == card.revision
 
 
 def test_a_package_that_is_missing_is_said(monkeypatch):
