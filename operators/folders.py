@@ -1,12 +1,20 @@
-"""Folders of the user's own data, and numbered ones for takes."""
+"""Folders of the user's own data, and numbered ones for takes. Nothing here touches bpy."""
 
 from __future__ import annotations
 
 import itertools
+import logging
+import shutil
+import tempfile
+import time
 from pathlib import Path
 
 from ..backend.errors import StorageError
 from ..backend.paths import make_private
+
+log = logging.getLogger(__name__)
+
+ABANDONED_SECONDS = 24 * 3600.0
 
 
 def private_folder(data: Path, name: str) -> Path:
@@ -25,6 +33,21 @@ def private_folder(data: Path, name: str) -> Path:
         ) from reason
 
 
+def check_takes_folder(takes: Path) -> None:
+    """Find out whether takes can be put into a folder, without making it.
+
+    Raises:
+        StorageError: they cannot, as far as can be known before there is one.
+    """
+    try:
+        existing = next((each for each in (takes, *takes.parents) if each.exists()), takes)
+        # Rights alone say too little: of a share on a server, or of Windows' folders.
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as reason:
+        raise _unwritable(takes, reason) from reason
+
+
 def new_take_folder(takes: Path, label: str) -> Path:
     """Make an empty folder `<label>-<number>` in `takes` with the first free number; return it.
 
@@ -41,7 +64,32 @@ def new_take_folder(takes: Path, label: str) -> Path:
                 continue
             return folder
     except OSError as reason:
-        raise StorageError(
-            f"The folder for takes '{takes}' cannot be written ({reason.strerror or reason}); free"
-            " some space or choose another one in the preferences."
-        ) from reason
+        raise _unwritable(takes, reason) from reason
+
+
+def sweep(data: Path, *, older_than: float = ABANDONED_SECONDS) -> None:
+    """Remove what Blenders that crashed have left in the data folder; may take long.
+
+    Those are captures that were under way and archives that were to be sent, untouched for
+    `older_than` seconds. What the disk refuses stays until the next time.
+    """
+    latest = time.time() - older_than
+    for path in (*(data / "captures").glob("*.partial"), *(data / "outbox").glob("*")):
+        try:
+            inside = [path, *path.rglob("*")]
+            if max(each.lstat().st_mtime for each in inside) >= latest:
+                continue
+            log.info("removing %s, which was left behind", path)
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as reason:
+            log.warning("%s was left behind and cannot be removed: %s", path, reason)
+
+
+def _unwritable(takes: Path, reason: OSError) -> StorageError:
+    return StorageError(
+        f"The folder for takes '{takes}' cannot be written ({reason.strerror or reason}); free"
+        " some space or choose another one in the preferences."
+    )

@@ -45,7 +45,7 @@ from ..scene.targets.strip import Landed
 from . import job
 from .attachment import attachment
 from .clock import Clock, Stage
-from .folders import private_folder
+from .folders import private_folder, sweep
 from .interface import modal_operators, occupied, push_undo
 from .pending import SESSION, Claim, Pending
 from .request import GenerationRequest
@@ -119,6 +119,7 @@ class Generation:
         """
         generation = cls(request.preferences)
         cache = private_folder(request.preferences.data, "captures")
+        Task(partial(sweep, request.preferences.data))
         capture = Capture.start(context, request.capture, cache=cache)
         generation.held_up = capture.save_seconds
         if request.capture.still_source == "RENDER":

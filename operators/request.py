@@ -17,6 +17,7 @@ from ..preferences import Preferences, preferences
 from ..properties import setting_values
 from ..scene.capture import CaptureSettings
 from ..scene.session import check_scene
+from .folders import check_takes_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def read_request(context: Context) -> GenerationRequest:
             " '.env/backend/bin/python' of a Depthshot checkout in Edit > Preferences > Add-ons >"
             " Depthshot."
         )
+    check_takes_folder(stored.takes)
     return GenerationRequest(
         capture=capture,
         model=card.id,

@@ -70,9 +70,10 @@ def test_a_take_of_an_unsaved_file_never_lands_in_another_one(unsaved, stored, t
 
 
 def test_a_take_of_an_unsaved_file_can_be_fetched_in_the_same_session(unsaved, stored, tmp_path):
-    (tmp_path / "occupied").touch()
     stored.takes_folder = str(tmp_path / "occupied")
-    assert run(start()).outcome is Outcome.FAILED
+    generation = start()
+    (tmp_path / "occupied").touch()
+    assert run(generation).outcome is Outcome.FAILED
     stored.takes_folder = str(tmp_path / "free")
     unsaved.name = "Renamed"
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "late.blend"))
@@ -200,10 +201,11 @@ def test_a_capture_for_one_use_goes_when_it_is_sent(shot):
 
 
 def test_a_folder_for_takes_that_cannot_be_written_loses_nothing(shot, stored, tmp_path):
-    (tmp_path / "occupied").touch()
     stored.takes_folder = str(tmp_path / "occupied")
     before = state()
-    generation = run(start())
+    generation = start()
+    (tmp_path / "occupied").touch()  # what could be written at the start cannot at the end
+    run(generation)
     assert generation.outcome is Outcome.FAILED
     assert "occupied" in generation.message
     assert state() == before

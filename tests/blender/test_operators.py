@@ -1,4 +1,6 @@
+import os
 import re
+import time
 
 import bpy
 import pytest
@@ -8,6 +10,7 @@ from bl_ext.devrepo.depthshot.backend.errors import (
     StorageError,
 )
 from bl_ext.devrepo.depthshot.operators.clock import Clock, Stage, in_words
+from bl_ext.devrepo.depthshot.operators.folders import sweep
 from bl_ext.devrepo.depthshot.operators.generation import Generation, Outcome
 from bl_ext.devrepo.depthshot.operators.request import read_request, why_not
 from bl_ext.devrepo.depthshot.operators.task import Task
@@ -161,6 +164,59 @@ def test_a_missing_backend_is_said_before_anything_starts(scene, stored, tmp_pat
     with pytest.raises(RuntimeError, match=r"is not at .*nothing.* Preferences"):
         bpy.ops.depthshot.generate()
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("takes", ["file", "file/below/it"])
+def test_a_folder_for_takes_that_cannot_be_is_said_before_anything_starts(
+    scene, stored, tmp_path, takes
+):
+    (tmp_path / "python").touch()
+    (tmp_path / "file").touch()
+    stored.backend_python = str(tmp_path / "python")
+    stored.data_folder = str(tmp_path / "data")
+    stored.takes_folder = str(tmp_path / takes)
+    with pytest.raises(RuntimeError, match=r"The folder for takes .*file.* cannot be written"):
+        bpy.ops.depthshot.generate()
+    assert not (tmp_path / "data").exists()
+    stored.takes_folder = str(tmp_path / "new/deep")
+    assert read_request(bpy.context).preferences.takes == tmp_path / "new/deep"
+    assert not (tmp_path / "new").exists(), "looking makes nothing"
+
+
+def test_what_crashed_blenders_left_is_swept_and_nothing_else(tmp_path):
+    files = {
+        "captures/old.partial/shot/guides/0001.exr": 90_000,
+        "captures/busy.partial/shot/guides/0001.exr": 90_000,
+        "captures/busy.partial/log.txt": 10,
+        "captures/kept/shot.json": 90_000,
+        "outbox/old.zip": 90_000,
+        "outbox/new.zip": 10,
+        "pending/old.json": 90_000,
+    }
+    for name, age in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        for each in (path, *path.parents[: len(path.relative_to(tmp_path).parts) - 1]):
+            os.utime(each, (time.time() - age, time.time() - age))
+    sweep(tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert set(files) - left == {"captures/old.partial/shot/guides/0001.exr", "outbox/old.zip"}
+    assert not (tmp_path / "captures/old.partial").exists()
+    sweep(tmp_path / "nowhere")
+
+
+def test_a_generation_sweeps_when_it_starts(scene, stored, tmp_path, backend_python):
+    stored.data_folder = str(tmp_path / "data")
+    left = tmp_path / "data/outbox/left.zip"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    os.utime(left, (1, 1))
+    generation = Generation.start(bpy.context, read_request(bpy.context))
+    generation.cancel()
+    while generation.outcome is None or left.exists():
+        generation.step()
+        time.sleep(0.02)
 
 
 def test_a_task_hands_over_values_and_errors():
