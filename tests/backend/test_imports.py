@@ -29,6 +29,18 @@ REACHABLE = (
     "take",
     "wire",
 )
+# What trains and what is trained also run where there is torch and little else: on a lent machine,
+# in another Python.
+PORTABLE = (
+    "backend/models/draft/condition.py",
+    "backend/models/draft/load.py",
+    "backend/models/draft/network.py",
+    "backend/models/draft/pipeline.py",
+    "backend/models/draft/tiles.py",
+    "backend/projection/",
+    "backend/training/",
+)
+PORTABLE_NEEDS = {"torch", "numpy", "diffusers", "safetensors"}
 # Loading any of these would need the backend's environment.
 IN_BLENDER = sorted(f"backend.{name}" for name in REACHABLE)
 
@@ -41,18 +53,26 @@ def extension_sources() -> list[Path]:
     return sorted(files) + [path for path in roots if path.is_file()]
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Every (level, dotted name) that a file imports, at its top or inside a function.
+def imports(path: Path) -> Iterator[tuple[int, str, bool]]:
+    """Every (level, dotted name, whether it runs) that a file imports, inside functions as well.
 
-    Level 0 is absolute. `from . import a, b` gives (1, "a") and (1, "b").
+    Level 0 is absolute. `from . import a, b` gives (1, "a") and (1, "b"). What stands below
+    `if TYPE_CHECKING:` does not run.
     """
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    for_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        runs = node not in for_types
         if isinstance(node, ast.Import):
-            yield from ((0, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from ((node.level, f"{node.module}.{alias.name}") for alias in node.names)
+            yield from ((0, alias.name, runs) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from ((node.level, alias.name) for alias in node.names)
+            start = f"{node.module}." if node.module else ""
+            yield from ((node.level, f"{start}{alias.name}", runs) for alias in node.names)
 
 
 def resolved(path: Path, level: int, name: str) -> tuple[str, ...]:
@@ -67,7 +87,7 @@ def broken_rules(path: Path) -> Iterator[str]:
     """A sentence for every import of a file that breaks a rule."""
     where = path.relative_to(ROOT)
     inside_backend = where.parts[0] == "backend"
-    for level, name in imports(path):
+    for level, name, runs in imports(path):
         top = name.split(".")[0]
         target = resolved(path, level, name) if level else (top,)
         if not level and top in OURS:
@@ -80,8 +100,20 @@ def broken_rules(path: Path) -> Iterator[str]:
             yield f"{where} is outside backend/ and imports {name}"
         if not inside_backend and target[0] == "backend" and target[1] not in REACHABLE:
             yield f"{where} imports backend.{target[1]}, which needs more than Blender has"
+        if target[:2] == ("backend", "training") and where.parts[:2] != target[:2]:
+            yield f"{where} imports backend.training, which does not ship"
+        if runs and where.as_posix().startswith(PORTABLE):
+            yield from missing_elsewhere(where, level, target)
         if where.parts[0] == "scene" and target[0] in OURS - {"backend", "scene"}:
             yield f"{where} is in scene/ and imports {target[0]}, which is above it"
+
+
+def missing_elsewhere(where: Path, level: int, target: tuple[str, ...]) -> Iterator[str]:
+    """A sentence if a portable file imports what needs more than it may."""
+    if not level and target[0] not in PORTABLE_NEEDS | sys.stdlib_module_names:
+        yield f"{where} has to run without {target[0]} and imports it"
+    if level and target[1] not in (*REACHABLE, "projection", "training"):
+        yield f"{where} has to run anywhere and imports backend.{target[1]}"
 
 
 def test_sources_import_only_what_they_may():
@@ -100,6 +132,10 @@ def test_sources_import_only_what_they_may():
         ("scene/x.py", "from ..backend.media import read", "more than Blender has"),
         ("panels/x.py", "from ..backend import jobs", "more than Blender has"),
         ("scene/guides/x.py", "from ... import operators", "above it"),
+        ("backend/models/draft/x.py", "from ...training import train", "does not ship"),
+        ("backend/cli/x.py", "from .. import training", "does not ship"),
+        ("backend/training/x.py", "import cv2", "has to run without cv2"),
+        ("backend/models/draft/load.py", "from ...media import read", "imports backend.media"),
     ],
 )
 def test_a_broken_rule_is_found(monkeypatch, tmp_path, file, source, expected):
@@ -108,6 +144,23 @@ def test_a_broken_rule_is_found(monkeypatch, tmp_path, file, source, expected):
     path.parent.mkdir(parents=True)
     path.write_text(source)
     assert [expected in sentence for sentence in broken_rules(path)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("backend/training/scenes/x.py", "from ..loss import mean\nimport torch.nn"),
+        ("backend/training/x.py", "from ..models.draft.network import DraftNetwork"),
+        ("backend/models/draft/load.py", "import json\nfrom ...errors import ModelError"),
+        ("backend/projection/x.py", "if TYPE_CHECKING:\n    from ..reader import ShotReader"),
+    ],
+)
+def test_what_may_be_imported_is_no_broken_rule(monkeypatch, tmp_path, file, source):
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text(source)
+    assert list(broken_rules(path)) == []
 
 
 def test_no_module_at_the_root_hides_a_standard_one():
