@@ -37,8 +37,7 @@ def make_examples(
         size: Pixels a side.
         device: Where to compute.
     """
-    shot = next(_shots(seed, size, torch.device(device)))
-    return shot
+    return next(_shots(seed, size, torch.device(device)))
 
 
 def _shots(seed: int, size: int, device: torch.device) -> Iterator[list[Example]]:
