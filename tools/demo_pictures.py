@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,13 +26,12 @@ MARGIN = 116
 ROWS = 5
 GAIN = 4  # how much the difference is amplified so that the eye can read it
 PAPER, INK, FAINT = (24, 24, 26), (232, 232, 232), (150, 150, 156)
-COLUMNS = (
-    "still",
-    "what the still shows",
-    "take",
-    "true render",
-    f"difference x {GAIN}",
-)
+
+
+def column_titles(take: Mapping[str, object]) -> tuple[str, ...]:
+    """Return what stands above the columns; `take` is the record of the take that is shown."""
+    made = f"take ({take['model']}, seed {take['seed']})"
+    return ("still", "what the still shows", made, "true render", f"difference x {GAIN}")
 
 
 def picture(path: Path) -> np.ndarray:
@@ -73,19 +73,20 @@ def contact_sheet(demo: Path) -> Image.Image:
     chosen = [
         names[i] for i in np.linspace(0, len(names) - 1, min(ROWS, len(names))).round().astype(int)
     ]
+    titles = column_titles(json.loads((demo / "take/take.json").read_text(encoding="utf-8")))
     width, height = shot["size"]
     cell = (CELL_WIDTH, round(CELL_WIDTH * height / width))
     sheet = Image.new(
         "RGB",
         (
-            MARGIN + len(COLUMNS) * (cell[0] + GAP),
+            MARGIN + len(titles) * (cell[0] + GAP),
             HEADER + len(chosen) * (cell[1] + GAP),
         ),
         PAPER,
     )
     draw = ImageDraw.Draw(sheet)
     large, small = ImageFont.load_default(size=17), ImageFont.load_default(size=14)
-    for column, title in enumerate(COLUMNS):
+    for column, title in enumerate(titles):
         draw.text((MARGIN + column * (cell[0] + GAP), 11), title, fill=INK, font=large)
     still_picture = picture(demo / "shot" / still["image"])
     for row, name in enumerate(chosen):

@@ -12,13 +12,23 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..errors import ModelError
 from ..marks import software
 from ..models import cards
 from ..models.card import Card
-from ..models.weights import weights_files, weights_folder, what_is_wrong
+from ..models.weights import as_installed, weights_files, weights_folder, what_is_wrong
 from ..paths import default_data_dir, make_private
 
-_PACKAGES = ("torch", "diffusers", "fastapi", "uvicorn", "OpenImageIO", "numpy", "requests")
+_PACKAGES = (
+    "torch",
+    "diffusers",
+    "safetensors",
+    "fastapi",
+    "uvicorn",
+    "OpenImageIO",
+    "numpy",
+    "requests",
+)
 _ENOUGH_BYTES = 2 * 1024**3
 
 
@@ -78,11 +88,18 @@ def _devices() -> Check:
 
 
 def _weights(card: Card) -> Check:
-    trouble = what_is_wrong(card)
+    name = f"weights {card.id}"
+    try:
+        installed = as_installed(card)
+    except ModelError as reason:
+        return Check(name, False, str(reason))
+    trouble = what_is_wrong(installed)
     if trouble is not None:
-        return Check(f"weights {card.id}", False, trouble)
-    size = sum(path.stat().st_size for path in weights_files(weights_folder(card)))
-    return Check(f"weights {card.id}", True, f"{card.revision}, {size / 1e6:.1f} MB")
+        return Check(name, False, trouble)
+    folder = weights_folder(card)
+    size = sum(path.stat().st_size for path in weights_files(folder)) / 1e6
+    others = "" if installed == card else f", not those that ship, from '{folder}'"
+    return Check(name, True, f"{installed.revision}, {size:.1f} MB{others}")
 
 
 def _data_folder(data_dir: Path) -> Check:

@@ -8,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from bl_ext.devrepo.depthshot.backend.models import cards
+from bl_ext.devrepo.depthshot.backend.models.weights import weights_files, weights_folder
 
 from tools import build
 from tools.console import DevError
@@ -74,6 +76,21 @@ def test_it_holds_what_an_artist_needs_and_nothing_else(archive):
     }
     unwanted = ("__pycache__", "backend/training/", "conftest", "/test_")
     assert [name for name in names if any(part in name for part in unwanted)] == []
+
+
+def test_weights_ship_and_what_made_them_does_not(archive):
+    with zipfile.ZipFile(archive) as file:
+        sizes = {entry.filename: entry.file_size for entry in file.infolist()}
+    shipping = [card for card in cards() if card.ships_weights]
+    assert [card.id for card in shipping] == ["draft"]
+    for path in weights_files(weights_folder(shipping[0])):
+        # The extension's folder in Blender is a link to the checkout.
+        name = path.resolve().relative_to(build.ROOT).as_posix()
+        assert sizes[name] == path.stat().st_size, name
+    assert any(name.endswith(".safetensors") for name in sizes)
+    for left_out in ("backend/training", "benchmarks", "examples", "docs"):
+        assert (build.ROOT / left_out).is_dir(), "else it says nothing that it is not there"
+        assert not [name for name in sizes if name.startswith(f"{left_out}/")]
 
 
 def test_a_blender_installs_and_enables_it(archive, tmp_path):
