@@ -1,0 +1,165 @@
+"""Trainings on the disk: one file each, written whole or not at all, without pickle.
+
+A checkpoint is a safetensors file: weights, their moving average and the optimizer's state as
+tensors, numbers and the network's configuration as JSON in its header.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from ..errors import DepthshotError
+from ..models.draft.network import DraftNetwork
+
+LATEST = "checkpoint.safetensors"
+BEST = "best.safetensors"
+_FORMAT = "depthshot-draft-training-1"
+_WEIGHTS, _AVERAGE, _OPTIMIZER = "weights/", "average/", "optimizer/"
+
+
+class CheckpointError(DepthshotError):
+    """A checkpoint is missing, torn, or none of this training."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is.
+
+    Attributes:
+        step: Steps done.
+        samples: Crops seen.
+        elapsed: Seconds of training, over all its starts.
+        best: Lowest loss of any evaluation; None before the first.
+        evaluated: Seconds of training at the last evaluation.
+    """
+
+    step: int = 0
+    samples: int = 0
+    elapsed: float = 0.0
+    best: float | None = None
+    evaluated: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything that a training needs to go on.
+
+    Attributes:
+        config: Arguments of the `DraftNetwork`.
+        weights: The network's tensors by name.
+        average: Their exponential moving average.
+        optimizer: The optimizer's tensors by number of the parameter and name, as "3/exp_avg".
+        progress: How far it is.
+    """
+
+    config: Mapping[str, Any]
+    weights: Mapping[str, torch.Tensor]
+    average: Mapping[str, torch.Tensor]
+    optimizer: Mapping[str, torch.Tensor]
+    progress: Progress
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint; whoever reads `path` finds the former one or the whole new one."""
+    tensors = {
+        prefix + name: tensor.detach().cpu().contiguous()
+        for prefix, group in (
+            (_WEIGHTS, checkpoint.weights),
+            (_AVERAGE, checkpoint.average),
+            (_OPTIMIZER, checkpoint.optimizer),
+        )
+        for name, tensor in group.items()
+    }
+    numbers = {"config": dict(checkpoint.config), "progress": asdict(checkpoint.progress)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    save_file(tensors, part, metadata={"format": _FORMAT, "numbers": json.dumps(numbers)})
+    with part.open("rb") as written:
+        os.fsync(written.fileno())
+    part.replace(path)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: there is none, or it is torn, or another file.
+    """
+    groups: dict[str, dict[str, torch.Tensor]] = {_WEIGHTS: {}, _AVERAGE: {}, _OPTIMIZER: {}}
+    try:
+        with safe_open(path, framework="pt") as opened:
+            header = opened.metadata() or {}
+            if header.get("format") != _FORMAT:
+                raise CheckpointError(f"{path} is no checkpoint of a training; name another file.")
+            for key in opened.keys():  # noqa: SIM118 (no mapping: it cannot be iterated)
+                prefix, slash, name = key.partition("/")
+                groups[prefix + slash][name] = opened.get_tensor(key)
+    except FileNotFoundError as reason:
+        raise CheckpointError(f"There is no checkpoint {path}; train first.") from reason
+    except (SafetensorError, OSError) as reason:
+        raise CheckpointError(
+            f"{path} is damaged ({reason}); delete it and start the training again."
+        ) from reason
+    numbers = json.loads(header["numbers"])
+    return Checkpoint(
+        config=numbers["config"],
+        weights=groups[_WEIGHTS],
+        average=groups[_AVERAGE],
+        optimizer=groups[_OPTIMIZER],
+        progress=Progress(**numbers["progress"]),
+    )
+
+
+def load_network(place: Path) -> DraftNetwork:
+    """Return the network of a training or of saved weights, on the CPU, for use.
+
+    Args:
+        place: A run's folder (its average, the best evaluated where there is one), a checkpoint,
+            or a folder of a saved pipeline or network.
+
+    Raises:
+        CheckpointError: none of these is there.
+    """
+    if (place / "config.json").exists():
+        return DraftNetwork.from_pretrained(place, local_files_only=True).float().eval()
+    if (place / "network" / "config.json").exists():
+        return load_network(place / "network")
+    if place.is_dir():
+        place = place / (BEST if (place / BEST).exists() else LATEST)
+    checkpoint = load(place)
+    network = DraftNetwork(**checkpoint.config)
+    network.load_state_dict(checkpoint.average)
+    return network.eval()
+
+
+def flatten_state(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Return an optimizer's tensors by number of the parameter and name."""
+    return {
+        f"{number}/{name}": tensor
+        for number, values in optimizer.state_dict()["state"].items()
+        for name, tensor in values.items()
+    }
+
+
+def restore_state(optimizer: torch.optim.Optimizer, flat: Mapping[str, torch.Tensor]) -> None:
+    """Put the tensors of `flatten_state` back into an optimizer of the same parameters."""
+    whole = optimizer.state_dict()
+    whole["state"] = {}
+    for number, name, tensor in _numbered(flat):
+        whole["state"].setdefault(number, {})[name] = tensor
+    optimizer.load_state_dict(whole)
+
+
+def _numbered(flat: Mapping[str, torch.Tensor]) -> Iterator[tuple[int, str, torch.Tensor]]:
+    for key, tensor in flat.items():
+        number, _, name = key.partition("/")
+        yield int(number), name, tensor

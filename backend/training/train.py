@@ -1,0 +1,315 @@
+"""Training: batches in, weights out, for as many minutes as are given.
+
+    python -m backend.training train --out RUN --pool FOLDER --minutes 60
+
+Minutes, not steps, are what a training has: the learning rate falls to nothing when they are over,
+on any machine. A run that was stopped or killed goes on from its last checkpoint, in its schedule;
+more minutes than before stretch the schedule.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..models.draft.network import DraftNetwork
+from . import checkpoint as store
+from .batches import Batch, Draw, Feeder, make_batch
+from .checkpoint import Checkpoint, Progress
+from .loss import draw_times, flow_loss, mix_noise
+
+log = logging.getLogger(__name__)
+
+LOG = "log.jsonl"
+_WARM_UP = 200  # steps in which the rate rises
+_LEAST_RATE = 0.01  # of the highest, at the end
+_WEIGHT_DECAY = 0.01
+_BETAS = (0.9, 0.99)
+_CLIP = 1.0  # norm of all gradients together
+_DECAY = 0.999  # of the moving average, once it is warm
+_NOISE = 0x6E6F6973  # apart from the seeds of batches
+
+Evaluate = Callable[[DraftNetwork], dict[str, float]]
+"""Metrics of a network; "loss" is the one that the best weights are chosen by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to train.
+
+    Attributes:
+        minutes: Wall clock of the whole training, over all its starts.
+        crop: Pixels of a crop's side.
+        batch: Crops of a step.
+        rate: The highest learning rate.
+        seed: Of weights, batches and noise.
+        threads: That make batches ahead.
+        compile: Whether torch compiles the network first (worth it on a GPU).
+        log_steps: Steps between two lines of the log.
+        save_seconds: Between two checkpoints; a killed run loses no more.
+        evaluate_seconds: Between two evaluations.
+    """
+
+    minutes: float
+    crop: int = 128
+    batch: int = 16
+    rate: float = 8e-4
+    seed: int = 0
+    threads: int = 1
+    compile: bool = False
+    log_steps: int = 50
+    save_seconds: float = 120.0
+    evaluate_seconds: float = 480.0
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Trainer:
+    """One training in one folder; it goes on by itself where there is a checkpoint.
+
+    Attributes:
+        progress: How far it is.
+        network: The network that is trained.
+        average: The moving average of its weights, which is what one ships.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        settings: Settings,
+        *,
+        device: str = "cpu",
+        start: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make or read the weights.
+
+        Args:
+            run: Folder of checkpoints and log.
+            settings: How to train; `config` is used for new weights alone.
+            device: A torch device.
+            start: Where a new training takes its first weights from; None for random ones.
+            clock: Seconds from anywhere.
+
+        Raises:
+            CheckpointError: a checkpoint is damaged, or there is none at `start`.
+        """
+        self.run, self.settings, self.device = run, settings, torch.device(device)
+        self._clock, self._stopped = clock, False
+        latest = run / store.LATEST
+        saved = store.load(latest) if latest.exists() else None
+        torch.manual_seed(settings.seed)
+        if saved is not None:
+            network = DraftNetwork(**saved.config)
+            network.load_state_dict(saved.weights)
+        elif start is not None:
+            network = store.load_network(start)
+        else:
+            network = DraftNetwork(**settings.config)
+        self.network = network.to(self.device, memory_format=torch.channels_last).train()
+        self.average = DraftNetwork(**store_config(network)).to(self.device).eval()
+        self.average.load_state_dict(saved.average if saved else network.state_dict())
+        self.average.to(memory_format=torch.channels_last).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=settings.rate,
+            betas=_BETAS,
+            weight_decay=_WEIGHT_DECAY,
+            fused=True,
+        )
+        self.progress = Progress()
+        if saved is not None:
+            store.restore_state(self.optimizer, saved.optimizer)
+            self.progress = saved.progress
+        self._forward = torch.compile(self.network) if settings.compile else self.network
+
+    def stop(self) -> None:
+        """Have `fit` save and return after the step that is being done; callable from a signal."""
+        self._stopped = True
+
+    def fit(self, draw: Draw, evaluate: Evaluate | None = None) -> Progress:
+        """Train until the minutes are over or `stop` is called, and return how far it is.
+
+        Args:
+            draw: Draws one example at random; called on other threads.
+            evaluate: Called with the moving average now and then, and at the end.
+        """
+        settings, budget = self.settings, self.settings.minutes * 60
+        before, begun = self.progress.elapsed, self._clock()
+        saved, window = before, _Window(self._clock())
+
+        def make(number: int) -> Batch:
+            made = make_batch(
+                draw,
+                crop=settings.crop,
+                batch=settings.batch,
+                seed=settings.seed,
+                number=number,
+            )
+            return made.pinned() if self.device.type == "cuda" else made
+
+        with Feeder(make, first=self.progress.step, threads=settings.threads) as feeder:
+            while self.progress.elapsed < budget and not self._stopped:
+                rate = schedule(
+                    self.progress.step, self.progress.elapsed / budget, highest=settings.rate
+                )
+                window.add(*self.step(feeder.take().to(self.device), rate))
+                self.progress = replace(
+                    self.progress, elapsed=before + self._clock() - begun
+                )
+                if self.progress.step % settings.log_steps == 0:
+                    self._write(window.close(self._clock(), settings.batch) | {"rate": rate})
+                elapsed = self.progress.elapsed
+                over = elapsed >= budget or self._stopped
+                if evaluate and elapsed - self.progress.evaluated >= settings.evaluate_seconds:
+                    self._evaluate(evaluate)
+                if elapsed - saved >= settings.save_seconds and not over:
+                    self.save()
+                    saved = elapsed
+        if evaluate and not self._stopped:
+            self._evaluate(evaluate)
+        self.save()
+        return self.progress
+
+    def step(self, batch: Batch, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Do one step with a batch at a learning rate; return `flow_loss`'s two numbers."""
+        progress = self.progress
+        random = torch.Generator().manual_seed(
+            (self.settings.seed << 40) + (_NOISE ^ progress.step)
+        )
+        times = draw_times(len(batch.editable), generator=random).to(self.device)
+        noise = torch.randn(batch.residual.shape, generator=random).to(self.device)
+        noisy = mix_noise(batch.residual, noise, batch.editable, times)
+        with half_precision(self.device):
+            estimate = self._forward(noisy, batch.condition, times)
+        loss, pure = flow_loss(estimate, batch.residual, batch.editable, times)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        move_average(
+            self.average.parameters(), self.network.parameters(), decay=decay_at(progress.step)
+        )
+        self.progress = replace(
+            progress, step=progress.step + 1, samples=progress.samples + len(times)
+        )
+        return loss.detach(), pure
+
+    def save(self, name: str = store.LATEST) -> None:
+        """Write a checkpoint into the run's folder."""
+        store.save(
+            Checkpoint(
+                config=store_config(self.network),
+                weights=self.network.state_dict(),
+                average=self.average.state_dict(),
+                optimizer=store.flatten_state(self.optimizer),
+                progress=self.progress,
+            ),
+            self.run / name,
+        )
+
+    def _evaluate(self, evaluate: Evaluate) -> None:
+        """Log the moving average's metrics and keep it where it is the best so far."""
+        metrics = evaluate(self.average)
+        best = self.progress.best is None or metrics["loss"] < self.progress.best
+        self.progress = replace(
+            self.progress,
+            best=metrics["loss"] if best else self.progress.best,
+            evaluated=self.progress.elapsed,
+        )
+        if best:
+            self.save(store.BEST)
+        self._write({"evaluation": metrics})
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        """Add a line to the log and say it."""
+        progress = self.progress
+        where = {
+            "step": progress.step,
+            "samples": progress.samples,
+            "seconds": round(progress.elapsed, 1),
+        }
+        line = json.dumps(where | _rounded(entry))
+        self.run.mkdir(parents=True, exist_ok=True)
+        with (self.run / LOG).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        log.info("%s", line)
+
+
+class _Window:
+    """Sums what happened since the last line of the log, without waiting for a GPU."""
+
+    def __init__(self, now: float) -> None:
+        self._since, self._steps = now, 0
+        self._loss: list[torch.Tensor] = []
+        self._pure: list[torch.Tensor] = []
+
+    def add(self, loss: torch.Tensor, pure: torch.Tensor) -> None:
+        self._loss.append(loss)
+        self._pure.append(pure)
+
+    def close(self, now: float, batch: int) -> dict[str, Any]:
+        """Return the means, and begin anew."""
+        speed = len(self._loss) * batch / max(now - self._since, 1e-9)
+        pure = float(torch.stack(self._pure).nanmean())
+        entry = {
+            "loss": float(torch.stack(self._loss).mean()),
+            "pure": None if math.isnan(pure) else pure,
+            "speed": speed,
+        }
+        self.__init__(now)
+        return entry
+
+
+def schedule(step: int, share: float, *, highest: float) -> float:
+    """Return the learning rate: up in `_WARM_UP` steps, then down along a half cosine.
+
+    Args:
+        step: Steps done.
+        share: Of the time that is over, 0 to 1.
+        highest: The highest rate.
+    """
+    falling = 0.5 + 0.5 * math.cos(math.pi * min(share, 1.0))
+    return highest * min(1.0, (step + 1) / _WARM_UP) * max(falling, _LEAST_RATE)
+
+
+def decay_at(step: int) -> float:
+    """Return the share of the moving average that is kept at a step; less while it is young."""
+    return min(_DECAY, (1 + step) / (10 + step))
+
+
+def move_average(
+    average: Iterable[torch.Tensor], weights: Iterable[torch.Tensor], *, decay: float
+) -> None:
+    """Move an exponential average in place: a = decay a + (1 - decay) w."""
+    with torch.no_grad():
+        for mean, weight in zip(average, weights, strict=True):
+            mean.lerp_(weight, 1 - decay)
+
+
+def half_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Return autocast to bfloat16 where the device calculates in it, else nothing."""
+    capable = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return torch.autocast(device.type, torch.bfloat16) if capable else nullcontext()
+
+
+def store_config(network: DraftNetwork) -> dict[str, Any]:
+    """Return the arguments that make such a network."""
+    return {name: network.config[name] for name in ("channels", "blocks", "conditions")}
+
+
+def _rounded(entry: Any) -> Any:
+    """Return the entry with five digits of each number."""
+    if isinstance(entry, dict):
+        return {name: _rounded(value) for name, value in entry.items()}
+    return float(f"{entry:.5g}") if isinstance(entry, float) else entry
