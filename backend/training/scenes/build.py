@@ -17,6 +17,7 @@ _HUES = {
     "leaves": (0.18, 0.38), "blades": (0.16, 0.38),
 }  # fmt: skip
 _CONTRAST = {"plain": (0.05, 0.5), "cloud": (0.1, 1.0), "leaves": (0.5, 1.0)}
+_FIGURED = ("tile", "check", "stripe", "text", "poster", "books", "fabric")
 Opening = tuple[float, float, float, float]  # left, right, bottom, top, metres on the wall
 
 
@@ -67,8 +68,8 @@ class Builder:
                 metres=metres,
                 colours=self._colours(family.name),
                 mottle=self._slot(int(rng.choice(mottles))),
-                mottle_metres=float(np.exp(rng.uniform(np.log(2), np.log(9)))),
-                mottling=float(rng.uniform(0, 0.5) * (rng.random() < 0.7)),
+                mottle_metres=float(np.exp(rng.uniform(np.log(0.15), np.log(9)))),
+                mottling=float(rng.uniform(0, 0.6) * (rng.random() < 0.8)),
                 gloss=float(rng.uniform(0.1, 1.5) * (rng.random() < 0.25)),
                 cut=bool(family.uses & {"leaf", "blade", "screen"}),
             )
@@ -195,11 +196,15 @@ class Builder:
     def _colours(self, family: str) -> np.ndarray:
         """Return the linear colours (4, 3) of a base and of three features."""
         rng = self.rng
-        base = self._colour(_HUES.get(family) if rng.random() < 0.75 else None)
+        base = self._colour(_HUES.get(family) if rng.random() < 0.85 else None)
         contrast = rng.uniform(*_CONTRAST.get(family, (0.15, 0.9)))
         other = base * rng.uniform(0.5, 1.5, 3) if rng.random() < 0.7 else self._colour(None)
-        second, third = self._colour(None), self._colour(None)
+        contrasting = 0.6 if family in _FIGURED else 0.25
+        second, third = (
+            self._colour(None) if rng.random() < contrasting else self._kin(base) for _ in range(2)
+        )
         if family in ("books", "poster"):
+            second, third = self._colour(None), self._colour(None)
             return np.stack([0.05 * base, 0.7 * base, 0.7 * second, 0.7 * third])
         share = rng.uniform(0.3, 1.0)
         small = rng.uniform(0, 0.35)
@@ -212,13 +217,21 @@ class Builder:
             ]
         )
 
+    def _kin(self, colour: np.ndarray) -> np.ndarray:
+        """Return a colour (3,) like another: lighter or darker, its hue a little off."""
+        rng = self.rng
+        return colour * np.exp(rng.normal(0, 0.6)) * (1 + rng.normal(0, 0.1, 3)).clip(0.5, 1.5)
+
     def _colour(self, hues: tuple[float, float] | None) -> np.ndarray:
         """Return a linear colour (3,), mostly muted."""
         rng = self.rng
         hue = rng.uniform(*hues) if hues else rng.normal(0.09, 0.06) % 1.0
         if hues is None and rng.random() < 0.45:
             hue = rng.random()
-        strong = hues is not None or rng.random() < 0.25
-        saturation = rng.uniform(0.3, 0.9) if strong else rng.beta(1.3, 4.0)
-        display = np.array(colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.15, 0.95)))
+        strong = rng.random() < 0.2
+        saturation = rng.uniform(0.4, 0.9) if strong else rng.beta(1.5, 4.5)
+        brightness = rng.uniform(0.15, 0.9)
+        if hues is not None:
+            saturation, brightness = rng.uniform(0.2, 0.75), rng.uniform(0.15, 0.75)
+        display = np.array(colorsys.hsv_to_rgb(hue, saturation, brightness))
         return display**2.2

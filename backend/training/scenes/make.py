@@ -13,9 +13,9 @@ from ...projection.source import Source, prepare_source
 from ...projection.surface import describe_surface
 from .build import Builder, turn_z
 from .example import Example
-from .layouts import LAYOUTS
+from .layouts import lay_out
 from .moves import CLEAR, first_view, is_clear, moved
-from .render import Film, Renderer, Scene, develop
+from .render import Film, Renderer, Scene, develop, meter
 from .views import View
 
 TARGETS = 4  # cameras a scene
@@ -52,8 +52,7 @@ def _shots(seed: int, size: int, device: torch.device) -> Iterator[list[Example]
 def _shot(seed: int, rng: np.random.Generator, size: int, device: torch.device) -> list[Example]:
     """Return what one attempt at a scene gives, nothing if its cameras stand badly."""
     builder = Builder(seed, rng)
-    makers, shares = zip(*LAYOUTS, strict=True)
-    place = makers[int(rng.choice(len(makers), p=shares))](builder)
+    place = lay_out(builder)
     scene = Scene(
         shapes=tuple(builder.shapes),
         materials=tuple(builder.materials),
@@ -62,7 +61,7 @@ def _shot(seed: int, rng: np.random.Generator, size: int, device: torch.device) 
         middle=place.middle,
         reach=place.reach,
     )
-    view = first_view(rng, place, size)
+    view = first_view(rng, place, scene, size)
     if not is_clear(view, scene):
         return []
     renderer = Renderer(scene, device=device)
@@ -72,7 +71,7 @@ def _shot(seed: int, rng: np.random.Generator, size: int, device: torch.device) 
     if float(known.float().mean()) < 0.3 or float(depth.min()) < CLEAR:
         return []
     film = Film(
-        exposure=float(rng.uniform(0.13, 0.3)) / max(float(light.median()), 1e-3),
+        exposure=float(rng.uniform(0.6, 1.4)) * meter(light),
         curve=float(rng.uniform(0, 1)),
         saturation=float(rng.uniform(0.8, 1.25)),
         width=width,

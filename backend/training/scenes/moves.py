@@ -13,12 +13,17 @@ from .views import View
 CLEAR = 0.12  # metres between a camera and anything solid
 
 
-def first_view(rng: np.random.Generator, place: Place, size: int) -> View:
-    """Return the still's camera."""
-    fov = np.radians(rng.uniform(20, 70))
-    focal = size / 2 / np.tan(fov / 2)
+def first_view(rng: np.random.Generator, place: Place, scene: Scene, size: int) -> View:
+    """Return the still's camera: often a detail, as a crop of a large picture is."""
+    focal = size * np.exp(rng.uniform(np.log(0.72), np.log(3.5)))  # 70 to 16 degrees
     shift = rng.normal(0, 0.15, 2) * size * (rng.random() < 0.5)
-    forward = place.aim - place.eye
+    aim = place.aim
+    things = [shape for shape in scene.shapes if shape.half.max() < place.reach]
+    if things and rng.random() < 0.6:  # at a corner of something, where it hides what is behind
+        shape = things[int(rng.integers(len(things)))]
+        aim = shape.corners()[int(rng.integers(8))]
+    forward = aim - place.eye
+    forward[2] = np.clip(forward[2], *(np.array([-0.7, 0.5]) * np.hypot(*forward[:2])))
     roll = np.radians(rng.normal(0, 2.0)) * (rng.random() < 0.4)
     return View(
         position=place.eye,
@@ -51,12 +56,12 @@ def moved(rng: np.random.Generator, view: View, inverse: np.ndarray) -> View:
     size = view.size[0]
     near, far = np.quantile(inverse, 0.97), np.quantile(inverse, 0.1)
     middle = 1 / max(np.median(inverse), 0.03)
-    parts = np.exp(rng.uniform(np.log(0.02), np.log(0.4))) * size
+    parts = np.exp(rng.uniform(np.log(0.025), np.log(0.45))) * size
     way = parts / (view.focal * max(near - far, 0.15 * near, 1e-3))
     angle = np.exp(rng.uniform(np.log(0.01), np.log(0.35))) * size / view.focal
     right, down, forward = view.rotation.T
     side = rng.choice([-1.0, 1.0])
-    kind = rng.integers(6)
+    kind = rng.choice(6, p=[0.25, 0.15, 0.15, 0.2, 0.1, 0.15])
     position, turn = view.position, view.rotation
     if kind == 0:  # truck, with something of the others
         step = side * right + rng.normal(0, 0.15) * forward + rng.normal(0, 0.15) * down

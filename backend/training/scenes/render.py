@@ -157,7 +157,7 @@ class Renderer:
         half, kind = self._half[:, number], self._kind[number]
         share = local / half
         far = share.abs()
-        flat = kind == Kind.CARD
+        flat = kind >= Kind.CARD
         side = (kind == Kind.ROD) & (far[2] < 1 - 1e-4)
         flat |= (kind == Kind.ROD) & ~side
         first = (far[0] >= far[1]) & (far[0] >= far[2]) & ~flat
@@ -302,6 +302,13 @@ def develop(light: torch.Tensor, film: Film) -> torch.Tensor:
     return torch.where(
         light <= 0.0031308, light * 12.92, 1.055 * light.clamp_min(1e-6).pow(1 / 2.4) - 0.055
     )
+
+
+def meter(light: torch.Tensor) -> float:
+    """Return the exposure that makes a picture (3, H, W) neither dull nor burnt out."""
+    grey = light.mean(0)
+    middle, bright = (float(torch.quantile(grey[::4, ::4], level)) for level in (0.5, 0.93))
+    return min(0.2 / max(middle, 1e-3), 0.8 / max(bright, 1e-3))
 
 
 def _creases(normal: torch.Tensor) -> torch.Tensor:

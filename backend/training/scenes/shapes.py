@@ -1,4 +1,4 @@
-"""What a scene is made of: five kinds of shape that a ray meets in closed form."""
+"""What a scene is made of: six kinds of shape that a ray meets in closed form."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Kind(IntEnum):
     BALL = 2  # an ellipsoid
     ROD = 3  # a cylinder along z, with ends
     CARD = 4  # a rectangle in x and y, or what its texture's cut-out leaves of it
+    DISC = 5  # the same, and round
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Shape:
         local = np.abs(self.rotation.T @ (point - self.centre))
         if self.kind == Kind.ROOM:
             return bool((local > self.half - margin).any())
-        return self.kind != Kind.CARD and bool((local < self.half + margin).all())
+        return self.kind < Kind.CARD and bool((local < self.half + margin).all())
 
 
 def hit(
@@ -101,7 +102,7 @@ def hit(
         atlas: The scene's textures.
     """
     half = torch.from_numpy(shape.half).to(direction)[:, None]
-    if shape.kind == Kind.CARD:
+    if shape.kind >= Kind.CARD:
         return _hit_card(shape, origin, direction, half, material, atlas)
     if shape.kind == Kind.BALL:
         near, far = _round(origin / half, direction / half, axes=3)
@@ -153,7 +154,10 @@ def _hit_card(
     steep = direction[2]
     along = -origin[2] / torch.where(steep.abs() < 1e-9, 1e-9, steep)
     x, y = origin[0] + along * direction[0], origin[1] + along * direction[1]
-    met = (along > NEAR) & (x.abs() < half[0]) & (y.abs() < half[1])
+    if shape.kind == Kind.DISC:
+        met = (along > NEAR) & ((x / half[0]) ** 2 + (y / half[1]) ** 2 < 1)
+    else:
+        met = (along > NEAR) & (x.abs() < half[0]) & (y.abs() < half[1])
     if material.cut:
         inside = torch.nonzero(met)[:, 0]
         u = (x[inside] + float(shape.anchor[0])) / material.metres

@@ -42,7 +42,7 @@ def _family(name: str, make: Maker, least: float, most: float, *uses: str) -> Fa
 
 FAMILIES: tuple[Family, ...] = (
     _family("plain", patterns.plain, 1.0, 6.0, "wall", "floor", "thing"),
-    _family("cloud", patterns.cloud, 0.5, 5.0, "wall", "floor", "thing"),
+    _family("cloud", patterns.cloud, 0.8, 6.0, "wall", "floor", "thing"),
     _family("brick", patterns.brick, 0.8, 4.0, "wall", "floor"),
     _family("tile", patterns.tile, 0.6, 4.0, "wall", "floor", "thing"),
     _family("wood", patterns.wood, 0.4, 2.5, "thing", "wall"),
