@@ -29,7 +29,8 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(f"    {card.summary}\n")
         sys.stdout.write(f"    uses {', '.join(_uses(card))}\n")
         for setting in card.settings:
-            sys.stdout.write(f"    --set {setting.name}={setting.default}  {setting.help}\n")
+            default = json.dumps(setting.default).strip('"')
+            sys.stdout.write(f"    --set {setting.name}={default}  {setting.help}\n")
     return 0
 
 

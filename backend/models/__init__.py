@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from ..errors import ModelError, SettingError
-from . import projection
+from . import draft, projection
 from .card import Card
 from .interface import Model
 from .weights import what_is_wrong
 
-FAMILIES = (projection,)
+FAMILIES = (draft, projection)  # the first model of the first is the default
 
 
 def cards() -> tuple[Card, ...]:
@@ -39,7 +39,7 @@ def load_model(card: Card, *, device: str) -> Model:
         raise ModelError(trouble)
     family = next(family for family in FAMILIES if family.__name__.endswith(f".{card.family}"))
     try:
-        return family.load(card, device=device)
+        return family.load_model(card, device=device)
     except ImportError as reason:
         raise ModelError(
             f"The model '{card.id}' cannot be loaded ({reason}); install the backend again."

@@ -1,8 +1,8 @@
 """What a family of models is given and what it gives back.
 
 A family is a folder here whose `__init__` holds `CARDS` (a tuple of `Card`) and
-`load(card, *, device) -> Model`; `load` imports the pipeline late, so that cards can be read
-without torch.
+`load_model(card, *, device) -> Model`, which imports the pipeline late, so that cards can be read
+without torch. (A function `load` would give way to a module `load` of the family, once imported.)
 """
 
 from __future__ import annotations

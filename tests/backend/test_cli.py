@@ -117,9 +117,14 @@ def test_ctrl_c_keeps_the_finished_frames_and_says_how_to_go_on(tmp_path):
 
 
 def test_models_are_listed(tmp_path):
-    assert "projection  Projection" in run("models").stdout
+    text = run("models").stdout
+    assert text.startswith("draft  Draft")
+    assert "    uses depth, flow, seed\n    --set mean=false  " in text
+    assert "projection  Projection" in text
     cards = json.loads(run("models", "--json").stdout)["models"]
-    assert cards[0]["id"] == "projection"
+    assert [card["id"] for card in cards] == ["draft", "projection"]
+    assert [card["takes_seed"] for card in cards] == [True, False]
+    assert [card["takes_prompt"] for card in cards] == [False, False]
     assert {"name", "type", "default", "help"} <= set(cards[0]["settings"][0])
 
 
@@ -161,6 +166,24 @@ def test_doctor_says_what_is_there(tmp_path):
     with running_backend(data):
         text = run("doctor", "--data", data)
     assert "server                 running as process" in text.stdout
+
+
+def test_doctor_tells_whether_the_weights_are_whole(tmp_path):
+    def doctor(weights: Path) -> tuple[int, dict]:
+        environment = {**os.environ, "DEPTHSHOT_DRAFT_WEIGHTS": str(weights)}
+        done = run("doctor", "--data", tmp_path / "data", "--json", env=environment)
+        checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+        return done.returncode, checks["weights draft"]
+
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "a.safetensors").write_bytes(bytes(2_000_000))
+    status, check = doctor(tmp_path / "weights")
+    assert (status, check["ok"]) == (0, True)
+    assert f"2.0 MB, not those that ship, from '{tmp_path / 'weights'}'" in check["found"]
+    status, check = doctor(tmp_path / "nowhere")
+    assert (status, check["ok"]) == (1, False)
+    assert "are missing from" in check["found"]
+    assert "correct or clear the environment variable" in check["found"]
 
 
 def test_doctor_fails_where_nothing_can_be_written(tmp_path):

@@ -118,7 +118,7 @@ def test_a_warning_is_said_once_and_recorded(make_shot, tmp_path):
 
 
 def test_what_cannot_be_done_is_refused_before_anything_is_written(shot, tmp_path):
-    with pytest.raises(SettingError, match="no model 'nope'; there are: projection"):
+    with pytest.raises(SettingError, match="no model 'nope'; there are: draft, projection"):
         run(shot, tmp_path / "take", model="nope")
     with pytest.raises(SettingError, match="no setting 'blur'"):
         run(shot, tmp_path / "take", settings={"blur": 1})

@@ -98,19 +98,36 @@ assert running.outcome is not None
     )
 
 
+def test_the_first_model_is_the_one_that_ships_its_weights(empty_scene):
+    settings = empty_scene.depthshot
+    assert settings.model == "draft"
+    model = settings.bl_rna.properties["model"]
+    assert [item.identifier for item in model.enum_items] == ["draft", "projection"]
+    draft = settings.models.draft
+    assert (draft.mean, draft.steps, draft.lock) == (False, 4, True)
+    draft.steps = 100
+    assert draft.steps == 8, "the card's range"
+    draft.detail = -1
+    assert draft.detail == 0
+
+
 def test_settings_are_kept_in_the_file(tmp_path, empty_scene):
     settings = empty_scene.depthshot
+    settings.model = "projection"
+    settings.models.draft.detail = 0.25
     settings.prompt = "a quiet street"
     settings.models.projection.fill = False
     settings.landing = "EDIT"
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     assert bpy.context.scene.depthshot.models.projection.fill is True
+    assert bpy.context.scene.depthshot.model == "draft"
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
     settings = bpy.context.scene.depthshot
     assert settings.prompt == "a quiet street"
     assert settings.models.projection.fill is False
     assert settings.landing == "EDIT"
+    assert (settings.model, settings.models.draft.detail) == ("projection", 0.25)
 
 
 def properties_of(group):
@@ -158,6 +175,7 @@ def test_menus_keep_their_meaning_when_choices_are_added(empty_scene):
     for name, prop in all_properties():
         if name.endswith((".model", ".target")):
             numbers |= {item.identifier: item.value for item in prop.enum_items}
+    assert numbers["draft"] == 1182570132
     assert numbers["projection"] == 313382
     assert numbers["STRIP"] == 1477870997
     assert len(set(numbers.values())) == len(numbers)

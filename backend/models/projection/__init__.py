@@ -30,7 +30,7 @@ CARDS = (
 )
 
 
-def load(card: Card, *, device: str) -> Model:
+def load_model(card: Card, *, device: str) -> Model:
     """Load the projection pipeline on a torch device."""
     from .pipeline import ProjectionModel
 
