@@ -17,7 +17,7 @@ class Stage(Enum):
     CAPTURE = ("Capturing", 0.0, 0.5)
     ATTACH = ("Starting the backend", 0.5, 0.52)
     SEND = ("Sending the shot", 0.52, 0.55)
-    RUN = ("Generating", 0.55, 0.95)
+    RUN = ("Making frames", 0.55, 0.95)
     FETCH = ("Fetching the take", 0.95, 0.99)
     LAND = ("Placing the take", 0.99, 1.0)
 

@@ -268,8 +268,9 @@ class Generation:
 
     def _take(self, event: Event) -> None:
         if event.kind == "progress":
-            count = f" {event.done}/{event.total}" if event.total > 1 else ""
-            self.clock.at(Stage.RUN, event.share, detail=f"{event.phase}{count}")
+            # Not in numbers: what a model counts is not always frames.
+            part = f" {event.done / event.total:.0%}" if event.total > 1 else ""
+            self.clock.at(Stage.RUN, event.share, detail=f"{event.phase}{part}")
         elif event.kind == "warning":
             self._warn([event.message])
 
