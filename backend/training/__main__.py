@@ -1,11 +1,18 @@
-"""`python -m backend.training`: the command line of the training, started in the project's folder.
+"""The training's command line: `python -m backend.training COMMAND`, in the project's folder.
 
-    train --out RUN --pool FOLDER --minutes 60
+train     train, or go on with a training that was stopped
+prepare   examples of rendered shots, to evaluate on
+evaluate  numbers and a picture for any weights
+export    weights as they ship
+samples   what the training sees
+curves    how a training went
+flops     what the network costs
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import signal
 import sys
@@ -14,19 +21,21 @@ from pathlib import Path
 
 from ..errors import DepthshotError
 
-
 _FIRST = 64  # examples that a training begins with
+_LOOKED_AT = 24  # windows of rendered shots at an evaluation within a training
+_SIZES = ((128, 128), (480, 832))  # of `flops`
 
 
-def train(options: argparse.Namespace) -> int:
+def train(options: argparse.Namespace) -> None:
     """Train, or go on with a training."""
     import torch
 
-    from .evaluate import evaluate, held_out, load_examples
+    from .evaluate import evaluate, held_out, load_examples, spread
     from .pool import Pool
     from .train import Settings, Trainer
 
-    blender = load_examples(options.blender) if options.blender else []
+    rendered = load_examples(options.blender) if options.blender else []
+    rendered = spread(rendered, _LOOKED_AT)
     settings = Settings(
         minutes=options.minutes,
         crop=options.crop,
@@ -40,39 +49,147 @@ def train(options: argparse.Namespace) -> int:
     trainer = Trainer(options.out, settings, device=options.device, start=options.start)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: trainer.stop())
-    pool = Pool.start(
+    torch.backends.cudnn.benchmark = True
+    with Pool.start(
         options.pool,
         examples=options.pool_size,
-        size=256,
+        size=options.size,
         processes=options.processes,
         seed=options.seed,
-    )
-    try:
+    ) as pool:
         scenes = held_out()
 
         def measure(network):
             metrics = evaluate(network, scenes)
-            if blender:
-                found = evaluate(network, blender)
-                metrics |= {f"blender_{name}": value for name, value in found.items()}
-            return metrics
+            found = evaluate(network, rendered) if rendered else {}
+            return metrics | {f"blender_{name}": value for name, value in found.items()}
 
         pool.wait(min(_FIRST, options.pool_size))
-        torch.backends.cudnn.benchmark = True
         trainer.fit(pool.draw, measure)
-    finally:
-        pool.close()
-    return 0
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Make examples of shots whose true frames are known."""
+    from .evaluate import save_examples
+    from .prepare import prepare as windows_of
+
+    if len(options.folders) % 2:
+        raise DepthshotError("Give a TRUTH folder after each SHOT folder.")
+    pairs = zip(options.folders[::2], options.folders[1::2], strict=True)
+    examples = [example for shot, truth in pairs for example in windows_of(shot, truth)]
+    save_examples(examples, options.out)
+    _say(f"{len(examples)} examples in {options.out}")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Print numbers for weights as JSON; with --sheet, write a picture of what they make."""
+    from .checkpoint import load_network
+    from .evaluate import evaluate as measure
+    from .evaluate import held_out, load_examples
+    from .sheet import compare
+
+    examples = load_examples(options.blender) if options.blender else held_out()
+    network = load_network(options.place).to(options.device)
+    settings = {"steps": options.steps, "shift": options.shift}
+    _say(json.dumps(measure(network, examples, **settings), indent=1))
+    if options.sheet:
+        _write_png(compare(network, examples, **settings), options.sheet)
+
+
+def export(options: argparse.Namespace) -> None:
+    """Write weights as they ship."""
+    from .export import export as write
+
+    size = write(options.place, options.out, shift=options.shift)
+    _say(f"{options.out}: {size / 1e6:.2f} MB")
+
+
+def samples(options: argparse.Namespace) -> None:
+    """Write a contact sheet of scenes."""
+    from .scenes import contact_sheet
+
+    _write_png(contact_sheet(options.seeds), options.out)
+
+
+def curves(options: argparse.Namespace) -> None:
+    """Draw a training's loss and evaluations."""
+    from .curves import draw_curves, read_log
+
+    options.out.write_text(draw_curves(read_log(options.place)), encoding="utf-8")
+
+
+def flops(options: argparse.Namespace) -> None:
+    """Print what the network costs."""
+    from ..models.draft.network import DraftNetwork
+    from .checkpoint import load_network
+    from .flops import count_cost, count_parameters
+
+    network = load_network(options.place) if options.place else DraftNetwork()
+    _say(f"{count_parameters(network):,} parameters")
+    for height, width in _SIZES:
+        gflop = count_cost(network, height, width)
+        _say(f"{width} x {height}: {gflop:.2f} GFLOP an evaluation")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _write_png(picture, path: Path) -> None:
+    from ..png import encode
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode(picture))
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m backend.training", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m backend.training",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    command = commands.add_parser("train", help=train.__doc__)
-    command.set_defaults(run=train)
+
+    def add(run) -> argparse.ArgumentParser:
+        command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+        command.set_defaults(run=run)
+        return command
+
+    _add_train(add(train))
+    command = add(prepare)
+    command.add_argument("folders", type=Path, nargs="+", metavar="SHOT TRUTH")
+    command.add_argument("--out", type=Path, required=True, metavar="EXAMPLES.npz")
+    command = add(evaluate)
+    command.add_argument("place", type=Path, metavar="RUN|WEIGHTS")
+    command.add_argument("--blender", type=Path, metavar="EXAMPLES.npz", help="of `prepare`")
+    command.add_argument("--sheet", type=Path, metavar="OUT.png")
+    command.add_argument("--steps", type=int, default=4)
+    command.add_argument("--shift", type=float, default=1.0, help="of the sampler's flow times")
+    command.add_argument("--device", default="cpu")
+    command = add(export)
+    command.add_argument("place", type=Path, metavar="RUN|CHECKPOINT")
+    command.add_argument("--out", type=Path, default=Path("backend/models/draft/weights"))
+    command.add_argument("--shift", type=float, default=1.0, help="of the sampler's flow times")
+    command = add(samples)
+    command.add_argument("--out", type=Path, required=True, metavar="SHEET.png")
+    command.add_argument("--seeds", type=_numbers, default=[0, 1, 2], metavar="0,1,2")
+    command = add(curves)
+    command.add_argument("place", type=Path, metavar="RUN")
+    command.add_argument("--out", type=Path, required=True, metavar="CURVES.svg")
+    command = add(flops)
+    command.add_argument("place", type=Path, nargs="?", metavar="RUN|WEIGHTS")
+    return parser
+
+
+def _add_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="RUN")
     command.add_argument("--pool", type=Path, required=True, metavar="FOLDER")
     command.add_argument("--pool-size", type=int, default=6000, metavar="EXAMPLES")
+    command.add_argument("--size", type=int, default=256, metavar="PIXELS", help="of an example")
     command.add_argument("--processes", type=int, default=1, help="that render scenes")
     command.add_argument("--minutes", type=float, required=True, help="wall clock, all starts")
     command.add_argument("--crop", type=int, default=128, metavar="PIXELS")
@@ -85,18 +202,18 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--evaluate-minutes", type=float, default=8.0, metavar="MINUTES")
     command.add_argument("--blender", type=Path, metavar="EXAMPLES.npz", help="of `prepare`")
     command.add_argument("--start", type=Path, metavar="PLACE", help="first weights: a run, ...")
-    return parser
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; return its exit status."""
+    """Run one command; return its exit status: 0 it worked, 1 it failed, 2 it was wrong."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        options.run(options)
     except DepthshotError as reason:
         sys.stderr.write(f"{reason}\n")
         return 1
+    return 0
 
 
 if __name__ == "__main__":

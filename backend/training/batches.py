@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from ..models.draft.condition import encode, residual_of
-from .scenes.example import Example
+from .scenes import Example
 
 Draw = Callable[[np.random.Generator], Example]
 """Draws one example at random, as `Pool.draw` does."""

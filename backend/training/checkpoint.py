@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from ..errors import DepthshotError
+from ..models.draft.load import load_pipeline
 from ..models.draft.network import DraftNetwork
 
 LATEST = "checkpoint.safetensors"
@@ -124,21 +125,25 @@ def load_network(place: Path) -> DraftNetwork:
 
     Args:
         place: A run's folder (its average, the best evaluated where there is one), a checkpoint,
-            or a folder of a saved pipeline or network.
+            or a folder that `save_pipeline` wrote.
 
     Raises:
         CheckpointError: none of these is there.
+        ModelError: the weights are damaged.
     """
-    if (place / "config.json").exists():
-        return DraftNetwork.from_pretrained(place, local_files_only=True).float().eval()
-    if (place / "network" / "config.json").exists():
-        return load_network(place / "network")
+    if (place / "model_index.json").exists():
+        return load_pipeline(place, device="cpu").network
     if place.is_dir():
         place = place / (BEST if (place / BEST).exists() else LATEST)
     checkpoint = load(place)
     network = DraftNetwork(**checkpoint.config)
     network.load_state_dict(checkpoint.average)
     return network.eval()
+
+
+def arguments_of(network: DraftNetwork) -> dict[str, Any]:
+    """Return the arguments that make such a network."""
+    return {name: network.config[name] for name in ("channels", "blocks", "conditions")}
 
 
 def flatten_state(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

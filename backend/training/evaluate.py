@@ -17,7 +17,7 @@ from ..models.draft.network import DraftNetwork
 from ..models.draft.pipeline import DraftPipeline
 from .loss import flow_loss, mix_noise
 from .metrics import Comparison
-from .scenes.example import Example
+from .scenes import Example, make_examples
 
 HELD_OUT = 10**12  # the first seed of scenes to evaluate on; a pool's are smaller
 SCENES = 12
@@ -28,8 +28,6 @@ _PLANES = ("filled", "truth", "generated", "inverse")
 
 def held_out(*, scenes: int = SCENES, size: int = 192) -> list[Example]:
     """Return examples of procedural scenes that no pool has, two a scene."""
-    from .scenes.make import make_examples
-
     return [
         example
         for number in range(scenes)
@@ -37,28 +35,33 @@ def held_out(*, scenes: int = SCENES, size: int = 192) -> list[Example]:
     ]
 
 
-def pipeline_of(network: DraftNetwork) -> DraftPipeline:
-    """Return the pipeline that ships, round a network."""
-    pipeline = DraftPipeline(network=network, scheduler=FlowMatchEulerDiscreteScheduler())
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+def spread(examples: Sequence[Example], most: int) -> list[Example]:
+    """Return at most `most` examples, spread evenly over all."""
+    count = min(most, len(examples))
+    return [examples[number * len(examples) // count] for number in range(count)]
+
+
+def scheduler_of(shift: float) -> FlowMatchEulerDiscreteScheduler:
+    """Return the scheduler that bends flow times by a shift; 1 leaves them as they are."""
+    return FlowMatchEulerDiscreteScheduler(shift=shift)
 
 
 @torch.inference_mode()
 def evaluate(
-    network: DraftNetwork, examples: Sequence[Example], *, steps: int = STEPS
-) -> dict[str, float]:
+    network: DraftNetwork, examples: Sequence[Example], *, steps: int = STEPS, shift: float = 1.0
+) -> dict[str, float | None]:
     """Return metrics over what no still shows: of the projection, the expectation and one sample.
 
     Args:
         network: In use, on any device.
         examples: What to look at.
         steps: Evaluations of the network for the sample.
+        shift: Of the scheduler.
 
     Returns:
         `loss`, and `filled_`, `mean_` and `sample_` with `psnr`, `sharpness` and `swd` each.
     """
-    pipeline = pipeline_of(network)
+    pipeline = DraftPipeline(network, scheduler_of(shift))
     ways = {way: Comparison() for way in ("filled", "mean", "sample")}
     losses = []
     for number, example in enumerate(examples):
@@ -71,7 +74,7 @@ def evaluate(
         for way, picture in pictures.items():
             ways[way].add(picture, frame.truth, frame.generated > 0)
         losses.append(frame.loss(network, seed=number))
-    metrics = {"loss": float(np.mean(losses))}
+    metrics: dict[str, float | None] = {"loss": float(np.mean(losses))}
     for way, comparison in ways.items():
         metrics |= {f"{way}_{name}": value for name, value in comparison.result().items()}
     return metrics

@@ -43,11 +43,11 @@ class Comparison:
             self._detail[number] += float(detail(plane)[where].sum())
             self._patches[number].append(_patches(plane, places))
 
-    def result(self) -> dict[str, float]:
+    def result(self) -> dict[str, float | None]:
         """Return `psnr` (dB, of all values together), `sharpness` (truth is 1) and `swd`.
 
         `swd` is the sliced Wasserstein distance of mean-removed 7x7 luma patches, in 8-bit levels
-        (Rabin et al. 2011; on patches: Karras et al. 2018), nan where no patch fits.
+        (Rabin et al. 2011; on patches: Karras et al. 2018), None where no patch fits.
         """
         error = self._error / max(self._values, 1)
         return {
@@ -68,10 +68,13 @@ def detail(plane: torch.Tensor) -> torch.Tensor:
     return functional.conv2d(padded, _LAPLACIAN.to(plane)[None, None])[0, 0].abs()
 
 
-def sliced_distance(first: torch.Tensor, second: torch.Tensor) -> float:
-    """Return the mean distance of sorted projections of two sets (N, 49), times 255."""
+def sliced_distance(first: torch.Tensor, second: torch.Tensor) -> float | None:
+    """Return the mean distance of sorted projections of two sets (N, 49), times 255.
+
+    None for empty sets.
+    """
     if len(first) == 0:
-        return math.nan
+        return None
     directions = torch.randn(SIDE**2, _DIRECTIONS, generator=torch.Generator().manual_seed(_SEED))
     directions -= directions.mean(dim=0)
     directions = (directions / directions.norm(dim=0)).to(first)

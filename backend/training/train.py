@@ -38,7 +38,7 @@ _CLIP = 1.0  # norm of all gradients together
 _DECAY = 0.999  # of the moving average, once it is warm
 _NOISE = 0x6E6F6973  # apart from the seeds of batches
 
-Evaluate = Callable[[DraftNetwork], dict[str, float]]
+Evaluate = Callable[[DraftNetwork], dict[str, float | None]]
 """Metrics of a network; "loss" is the one that the best weights are chosen by."""
 
 
@@ -115,7 +115,7 @@ class Trainer:
         else:
             network = DraftNetwork(**settings.config)
         self.network = network.to(self.device, memory_format=torch.channels_last).train()
-        self.average = DraftNetwork(**store_config(network)).to(self.device).eval()
+        self.average = DraftNetwork(**store.arguments_of(network)).to(self.device).eval()
         self.average.load_state_dict(saved.average if saved else network.state_dict())
         self.average.to(memory_format=torch.channels_last).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
@@ -162,9 +162,7 @@ class Trainer:
                     self.progress.step, self.progress.elapsed / budget, highest=settings.rate
                 )
                 window.add(*self.step(feeder.take().to(self.device), rate))
-                self.progress = replace(
-                    self.progress, elapsed=before + self._clock() - begun
-                )
+                self.progress = replace(self.progress, elapsed=before + self._clock() - begun)
                 if self.progress.step % settings.log_steps == 0:
                     self._write(window.close(self._clock(), settings.batch) | {"rate": rate})
                 elapsed = self.progress.elapsed
@@ -209,7 +207,7 @@ class Trainer:
         """Write a checkpoint into the run's folder."""
         store.save(
             Checkpoint(
-                config=store_config(self.network),
+                config=store.arguments_of(self.network),
                 weights=self.network.state_dict(),
                 average=self.average.state_dict(),
                 optimizer=store.flatten_state(self.optimizer),
@@ -301,11 +299,6 @@ def half_precision(device: torch.device) -> AbstractContextManager[Any]:
     """Return autocast to bfloat16 where the device calculates in it, else nothing."""
     capable = device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
     return torch.autocast(device.type, torch.bfloat16) if capable else nullcontext()
-
-
-def store_config(network: DraftNetwork) -> dict[str, Any]:
-    """Return the arguments that make such a network."""
-    return {name: network.config[name] for name in ("channels", "blocks", "conditions")}
 
 
 def _rounded(entry: Any) -> Any:
