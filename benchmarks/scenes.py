@@ -41,6 +41,7 @@ class EvalScene:
         truth: Folder of the true frames.
         base: Where what is made for this scene may be kept, whatever the code.
         most: At most so many true frames are used, from the end of the way.
+        only: If given, the indices of the true frames that are used.
     """
 
     name: str
@@ -49,6 +50,7 @@ class EvalScene:
     truth: Path
     base: Path
     most: int | None = None
+    only: tuple[int, ...] = ()
 
     @cached_property
     def cache(self) -> Path:
@@ -84,6 +86,8 @@ class EvalScene:
         present = sorted({int(file.stem) - first for file in files} - still)
         if not present:
             raise ValueError(f"'{self.truth}' has no true frames; render some first")
+        if self.only:
+            return tuple(index for index in present if index in self.only)
         return tuple(present if self.most is None else present[-self.most :])
 
     @cached_property
