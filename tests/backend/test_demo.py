@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from backend.models import cards
 from backend.take import verify_take
 from backend.wire import read_shot
 from tools.demo import true_frames
+from tools.demo_pictures import column_titles
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES, WIDTH, HEIGHT = 8, 208, 120
@@ -68,6 +70,8 @@ def test_demo_leaves_what_it_promises(demo):
 def test_take_belongs_to_the_shot(demo):
     shot, take = read_shot(demo / "shot"), verify_take(demo / "take")
     assert (take.frames, take.size, take.fps) == (FRAMES, (WIDTH, HEIGHT), shot.fps)
+    assert take.model == cards()[0].id == "draft"
+    assert take.revision == cards()[0].revision
     assert shot.frames == FRAMES
     assert take.generated[0] == 0.0
     assert 0 < take.generated[-1] < 0.5
@@ -120,6 +124,18 @@ def test_demo_refuses_a_folder_with_other_things(tmp_path):
     assert done.returncode == 2
     assert "thesis.txt" in done.stderr
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
+
+
+def test_frames_say_that_they_were_generated_by_a_trained_model(demo):
+    with Image.open(demo / "take/frames/0002.png") as image:
+        text = image.text
+    assert text["Model"].startswith("draft ")
+    assert "/compositeWithTrainedAlgorithmicMedia" in text["XML:com.adobe.xmp"]
+
+
+def test_the_contact_sheet_says_which_model_made_the_take(demo):
+    titles = column_titles(json.loads((demo / "take/take.json").read_text(encoding="utf-8")))
+    assert "take (draft, seed 0)" in titles
 
 
 def test_true_frames_are_pairs_over_the_whole_shot():

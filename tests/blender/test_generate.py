@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+from bl_ext.devrepo.depthshot.backend.models import find_card
 from bl_ext.devrepo.depthshot.backend.rendezvous import read_server
 from bl_ext.devrepo.depthshot.backend.take import verify_take
 from bl_ext.devrepo.depthshot.operators.clock import Stage
@@ -60,6 +61,26 @@ def test_from_a_scene_to_the_timeline(shot, backend, tmp_path):
     assert np.abs(pictures[5] - before).max() <= 1
     assert not np.array_equal(pictures[5], pictures[7])
     assert np.array_equal(takes.render(shot, tmp_path / "after.png", FRAMES[0]), before)
+
+
+def test_a_new_scene_gets_a_take_of_the_model_that_ships(shot, tmp_path):
+    shot.depthshot.property_unset("model")
+    shot.depthshot.seed = 3
+    shot.depthshot.models.draft.steps = 1
+    phases = set()
+    generation = start()
+    run(generation, lambda generation: phases.add(generation.clock.phase))
+    assert generation.outcome is Outcome.DONE, generation.message
+    assert generation.folder == tmp_path / "depthshot/Scene-draft-001"
+    take = verify_take(generation.folder)
+    card = find_card("draft")
+    assert (take.model, take.seed, take.settings["steps"]) == ("draft", 3, 1)
+    assert take.digital_source_type == "compositeWithTrainedAlgorithmicMedia"
+    assert 0 < max(take.generated) < 0.5
+    (made,) = takes.strips(bpy.data.scenes["Scene edit"])
+    assert (made.frame_final_start, made.frame_final_duration) == (5, 3)
+    shown = {phase.removeprefix("Making frames: ").rstrip(" 0123456789%") for phase in phases}
+    assert shown & {name for name, _ in card.phases}, phases
 
 
 def test_one_undo_step_removes_the_take(shot):
