@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -19,12 +18,11 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 from safetensors import SafetensorError
 
 from ...errors import ModelError
-from ..weights import fingerprint
+from ..weights import variable, weights_folder
+from . import CARDS
 from .network import DraftNetwork
 from .pipeline import DraftPipeline, flow_times
 
-VARIABLE = "DEPTHSHOT_DRAFT_WEIGHTS"
-_SHIPPED = Path(__file__).resolve().parent / "weights"
 _PARTS = {
     "network": DraftNetwork.__name__,
     "scheduler": FlowMatchEulerDiscreteScheduler.__name__,
@@ -32,35 +30,18 @@ _PARTS = {
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError)
 
 
-def folder_in_use() -> Path:
-    """Return where the weights are: the folder DEPTHSHOT_DRAFT_WEIGHTS names, or those shipped."""
-    other = os.environ.get(VARIABLE)
-    return Path(other) if other else _SHIPPED
-
-
-def weights_revision(folder: Path) -> str:
-    """Return 12 hexadecimal digits that tell these weights from any others.
-
-    Raises:
-        OSError: a file cannot be read.
-    """
-    return fingerprint(folder)
-
-
 def load_pipeline(folder: Path | None = None, *, device: str | torch.device) -> DraftPipeline:
     """Return the pipeline with the weights of a folder, float32, in evaluation mode.
 
-    The environment variable DEPTHSHOT_DRAFT_WEIGHTS names another folder than the one that ships,
-    so that new or random weights can be tried through the whole product.
-
     Args:
-        folder: What `save_pipeline` wrote; None for `folder_in_use()`.
+        folder: What `save_pipeline` wrote; None for the folder that the environment variable
+            DEPTHSHOT_DRAFT_WEIGHTS names or, where there is none, for the one that ships.
         device: Where the network is put.
 
     Raises:
         ModelError: something is missing or damaged, or these are another model's weights.
     """
-    folder = folder_in_use() if folder is None else folder
+    folder = weights_folder(CARDS[0]) if folder is None else folder
     _check_index(folder / "model_index.json")
     network = _load_network(folder / "network")
     scheduler = _load_scheduler(folder / "scheduler")
@@ -169,8 +150,7 @@ def _read_json(file: Path) -> dict[str, object]:
 
 
 def _error(file: Path, what: str) -> ModelError:
-    if file.is_relative_to(_SHIPPED):
-        way_out = "install Depthshot again, or choose another model"
-    else:
-        way_out = f"export them again, or clear {VARIABLE} if it names this folder"
-    return ModelError(f"Draft's weights are not usable: '{file}' {what}; {way_out}.")
+    return ModelError(
+        f"Draft's weights cannot be used, because '{file}' {what}; install Depthshot again, or"
+        f" clear the environment variable {variable(CARDS[0].id)} if it names this folder."
+    )
