@@ -122,6 +122,12 @@ def jacobian_of(
     return torch.stack(columns)
 
 
+def cells_of(moved: Transfer, size: tuple[int, int]) -> torch.Tensor:
+    """Return the numbers (h, w) of the pixels that contain the points, counted row by row."""
+    column = moved.x.clamp(0, size[0] - 1).to(torch.int64)
+    return moved.y.clamp(0, size[1] - 1).to(torch.int64) * size[0] + column
+
+
 def visible(surface: torch.Tensor, moved: Transfer) -> torch.Tensor:
     """Return where (h, w) the points of `moved` are the surface that the other camera shows there.
 
@@ -138,6 +144,12 @@ def visible(surface: torch.Tensor, moved: Transfer) -> torch.Tensor:
     there = surface.flatten(1)[:, (row * width + column).flatten()].view(4, *row.shape)
     expected = there[0] + there[1] * (moved.x - column - 0.5) + there[2] * (moved.y - row - 0.5)
     return moved.inside & ((expected - moved.inverse).abs() <= there[3])
+
+
+def shows(source: Source, surface: torch.Tensor, camera: Camera, places: Places) -> torch.Tensor:
+    """Return which (h, w) of the pixels `places` a source shows and offers; see `look_up`."""
+    moved = transfer_pixels(surface, camera, source.camera, places)
+    return _seen(source, moved, cells_of(moved, source.size))
 
 
 def look_up(
@@ -157,13 +169,9 @@ def look_up(
         places: Where the pixels of `surface` are; None where it is the whole frame.
     """
     moved = transfer_pixels(surface, camera, source.camera, places)
-    seen = visible(source.surface, moved)
-    width, height = source.size
-    own = moved.y.clamp(0, height - 1).to(torch.int64) * width + moved.x.clamp(0, width - 1).to(
-        torch.int64
-    )
-    if source.offered is not None:
-        seen &= source.offered.flatten()[own]
+    own = cells_of(moved, source.size)
+    seen = _seen(source, moved, own)
+    width = source.size[0]
     edge = source.near_edge.flatten()[own] & seen
     colour = sample(source.picture, moved.x, moved.y, size=source.size)
     jacobian = jacobian_of(moved, surface, camera, source.camera)
@@ -189,3 +197,8 @@ def look_up(
     )
     quality = density.clamp_(0, 1) * torch.where(edge, EDGE_TRUST, 1.0)
     return View(colour, seen, quality, edge & silhouette)
+
+
+def _seen(source: Source, moved: Transfer, cells: torch.Tensor) -> torch.Tensor:
+    seen = visible(source.surface, moved)
+    return seen if source.offered is None else seen & source.offered.flatten()[cells]

@@ -70,25 +70,33 @@ def _result(future: Future[T], waiting: Callable[[], None]) -> T:
 
 
 @contextmanager
+def one_thread(device: torch.device) -> Iterator[int]:
+    """Let torch use one thread of the CPU, and yield how many it had.
+
+    For many small operations its own threads would wait for each other at every one, which is
+    slower, and on a busy machine ten times so.
+    """
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
 def _frame_threads(device: torch.device) -> Iterator[tuple[ThreadPoolExecutor, int]]:
     """Yield a pool that makes frames, and how many at a time.
 
-    On a CPU one thread makes one frame: torch's own threads would wait for each other at every
-    operation, which is slower, and on a busy machine ten times so. A GPU gets one frame at a time.
+    On a CPU one thread makes one frame, on a GPU there is one frame at a time.
     """
-    threads = torch.get_num_threads()
-    if device.type != "cpu":
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames") as pool:
-            yield pool, 1
-        return
-    torch.set_num_threads(1)
-    try:
+    with one_thread(device) as threads:
+        most = threads if device.type == "cpu" else 1
         with ThreadPoolExecutor(
-            max_workers=threads,
+            max_workers=most,
             thread_name_prefix="frames",
-            initializer=torch.set_num_threads,
-            initargs=(1,),
+            initializer=torch.set_num_threads if device.type == "cpu" else None,
+            initargs=(1,) if device.type == "cpu" else (),
         ) as pool:
-            yield pool, threads
-    finally:
-        torch.set_num_threads(threads)
+            yield pool, most

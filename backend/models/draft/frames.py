@@ -1,0 +1,170 @@
+"""Frames of one shot: keyframes are generated one by one, then every frame is put together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ...projection.output import to_image, to_mask
+from ...projection.source import Source, make_source
+from ...projection.surface import grow
+from ...projection.threads import one_thread
+from ...projection.walk import Step, Walk
+from ..card import Value
+from .composite import Composite, compose
+from .keyframes import LEAST
+from .pipeline import DraftPipeline
+from .survey import Survey
+
+THREAD = 1  # pixels: half the width up to which a strip in a keyframe is filled, not generated
+SLIVER = 2  # pixels: half the width up to which a strip that is left is only filled
+OFFERED = 1  # pixels beyond its own that a keyframe lends, so that no seam opens
+MENDED = 2  # pixels on either side of outlines that may change where seen pixels are not locked
+
+OnStep = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A finished frame.
+
+    Attributes:
+        index: Of the frame.
+        image: (H, W, 3) uint8.
+        mask: (H, W) uint8, 255 where generated.
+        depth: (H, W) float32 metres; None where the shot knows it.
+        blind: Whether no still shows anything of it.
+    """
+
+    index: int
+    image: np.ndarray
+    mask: np.ndarray
+    depth: np.ndarray | None = None
+    blind: bool = False
+
+
+class FrameMaker:
+    """Makes the frames of a shot; `make` may be called from several threads."""
+
+    def __init__(
+        self,
+        walk: Walk,
+        survey: Survey,
+        pipeline: DraftPipeline,
+        *,
+        settings: Mapping[str, Value],
+        seed: int,
+    ) -> None:
+        """Begin without keyframes.
+
+        Args:
+            walk: The stills.
+            survey: The frames.
+            pipeline: Generates.
+            settings: Those of the card.
+            seed: Of every random number.
+        """
+        self._walk, self._survey, self._pipeline = walk, survey, pipeline
+        self._settings, self._seed = settings, seed
+        self._keyframes: list[Source] = []
+        self._fallback = walk.sources[0].picture.mean(dim=(1, 2))
+
+    def add_keyframe(self, index: int, *, on_step: OnStep) -> None:
+        """Generate what a frame alone shows so far, and lend it to all frames from now on.
+
+        Args:
+            index: Of the frame.
+            on_step: Called with the numbers of evaluations done and to do, before each.
+        """
+        step = self._survey.step(index)
+        moving = _moving(step)
+        with one_thread(self._fallback.device):
+            _, made = self._compose(step, moving)
+        own = made.left if moving is None else made.left & ~moving
+        editable = _thick(own, THREAD) & (made.left_share > 0)
+        drawn = self._pipeline(
+            made.colour,
+            made.left_share,
+            made.surface[0] / self._survey.largest,
+            editable=editable if moving is None else editable & ~moving,
+            generator=_generator(self._seed, index),
+            steps=self._settings["steps"],
+            mean=self._settings["mean"],
+            detail=self._settings["detail"],
+            on_step=on_step,
+        )
+        offered = grow(own, OFFERED)
+        source = make_source(
+            drawn.colour,
+            made.surface,
+            self._walk.shot.cameras[index],
+            offered=offered if moving is None else offered & ~moving,
+        )
+        self._keyframes.append(source)
+
+    def make(self, index: int, *, on_step: OnStep) -> Made:
+        """Put a frame together.
+
+        Args:
+            index: Of the frame.
+            on_step: Called before every evaluation of the network.
+        """
+        if index in self._walk.own:
+            width, height = self._walk.shot.size
+            return Made(index, self._walk.still_of(index), np.zeros((height, width), np.uint8))
+        step = self._survey.step(index)
+        moving = _moving(step)
+        seen, made = self._compose(step, moving)
+        colour = made.colour
+        editable = self._editable(made, moving)
+        if bool(editable.any()):
+            colour = self._pipeline(
+                colour,
+                made.left_share,
+                made.surface[0] / self._survey.largest,
+                editable=editable,
+                mean=True,  # this frame alone shows it, and the next must not flicker
+                on_step=on_step,
+            ).colour
+        depth = None if step.depth is not None else made.surface[0].reciprocal().cpu().numpy()
+        return Made(index, to_image(colour), to_mask(made.generated), depth, blind=not seen)
+
+    def _compose(self, step: Step, moving: torch.Tensor | None) -> tuple[bool, Composite]:
+        """Return whether a still shows anything of a frame, and the frame so far."""
+        sight = self._walk.see(step)
+        made = compose(sight, self._keyframes, moving=moving, fallback=self._fallback)
+        return bool(sight.seen.any()), made
+
+    def _editable(self, made: Composite, moving: torch.Tensor | None) -> torch.Tensor:
+        """Return what (H, W) of a frame is generated for this frame alone.
+
+        Slivers are not: filled from beside they are steadier.
+        """
+        large = _thick(made.left, SLIVER)
+        static = large if moving is None else large & ~moving
+        if float(static.float().mean()) < LEAST:
+            large = large & ~static
+        editable = large & (made.left_share > 0)
+        if self._settings["lock"]:
+            return editable
+        return editable | grow(made.silhouette, MENDED)
+
+
+def _moving(step: Step) -> torch.Tensor | None:
+    """Return what (H, W) bool has moved by itself since any of the stills; None for nothing."""
+    return None if step.moved is None else torch.stack(step.moved).any(0)
+
+
+def _thick(mask: torch.Tensor, by: int) -> torch.Tensor:
+    """Return the parts of a mask (H, W) that are wider than twice `by` pixels, one pixel larger."""
+    return grow(~grow(~mask, by), by + 1)
+
+
+def _generator(seed: int, index: int) -> torch.Generator:
+    """Return noise of its own for each seed and frame, the same for every device."""
+    digest = hashlib.sha256(f"{seed} {index}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
