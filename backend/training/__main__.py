@@ -43,6 +43,8 @@ def train(options: argparse.Namespace) -> None:
         rate=options.rate,
         seed=options.seed,
         threads=options.threads,
+        texture=options.texture,
+        texture_share=options.texture_share,
         compile=options.compile,
         evaluate_seconds=options.evaluate_minutes * 60,
     )
@@ -198,6 +200,8 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="cpu")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--threads", type=int, default=1, help="that make batches ahead")
+    command.add_argument("--texture", type=float, default=0.0, help="weight of the last stage")
+    command.add_argument("--texture-share", type=float, default=0.3, help="of the time, for it")
     command.add_argument("--compile", action="store_true", help="let torch compile the network")
     command.add_argument("--evaluate-minutes", type=float, default=8.0, metavar="MINUTES")
     command.add_argument("--blender", type=Path, metavar="EXAMPLES.npz", help="of `prepare`")

@@ -22,7 +22,7 @@ from ..models.draft.load import load_pipeline
 from ..models.draft.network import DraftNetwork
 
 LATEST = "checkpoint.safetensors"
-BEST = "best.safetensors"
+BEST = "best.safetensors"  # by the loss of an evaluation; a last stage for textures raises that
 _FORMAT = "depthshot-draft-training-1"
 _WEIGHTS, _AVERAGE, _OPTIMIZER = "weights/", "average/", "optimizer/"
 
@@ -124,8 +124,8 @@ def load_network(place: Path) -> DraftNetwork:
     """Return the network of a training or of saved weights, on the CPU, for use.
 
     Args:
-        place: A run's folder (its average, the best evaluated where there is one), a checkpoint,
-            or a folder that `save_pipeline` wrote.
+        place: A run's folder (its latest checkpoint), a checkpoint, of which the average is
+            taken, or a folder that `save_pipeline` wrote.
 
     Raises:
         CheckpointError: none of these is there.
@@ -134,7 +134,7 @@ def load_network(place: Path) -> DraftNetwork:
     if (place / "model_index.json").exists():
         return load_pipeline(place, device="cpu").network
     if place.is_dir():
-        place = place / (BEST if (place / BEST).exists() else LATEST)
+        place = place / LATEST
     checkpoint = load(place)
     network = DraftNetwork(**checkpoint.config)
     network.load_state_dict(checkpoint.average)

@@ -21,11 +21,14 @@ from typing import Any
 
 import torch
 
+from ..errors import DepthshotError
+from ..models.draft.condition import RESIDUAL_SCALE
 from ..models.draft.network import DraftNetwork
 from . import checkpoint as store
 from .batches import Batch, Draw, Feeder, make_batch
 from .checkpoint import Checkpoint, Progress
 from .loss import draw_times, flow_loss, mix_noise
+from .texture import STEPS, sample_last, texture_loss
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +39,15 @@ _WEIGHT_DECAY = 0.01
 _BETAS = (0.9, 0.99)
 _CLIP = 1.0  # norm of all gradients together
 _DECAY = 0.999  # of the moving average, once it is warm
+_TEXTURE_PART = 4  # of a batch is sampled whole in the last stage
 _NOISE = 0x6E6F6973  # apart from the seeds of batches
 
 Evaluate = Callable[[DraftNetwork], dict[str, float | None]]
 """Metrics of a network; "loss" is the one that the best weights are chosen by."""
+
+
+class TrainingError(DepthshotError):
+    """A training cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,13 @@ class Settings:
         rate: The highest learning rate.
         seed: Of weights, batches and noise.
         threads: That make batches ahead.
+        texture: Weight of `texture_loss` in the last stage; 0 for none.
+        texture_share: Of the time, that the last stage takes.
         compile: Whether torch compiles the network first (worth it on a GPU).
         log_steps: Steps between two lines of the log.
         save_seconds: Between two checkpoints; a killed run loses no more.
         evaluate_seconds: Between two evaluations.
+        config: Arguments of a new `DraftNetwork`.
     """
 
     minutes: float
@@ -65,6 +76,8 @@ class Settings:
     rate: float = 8e-4
     seed: int = 0
     threads: int = 1
+    texture: float = 0.0
+    texture_share: float = 0.3
     compile: bool = False
     log_steps: int = 50
     save_seconds: float = 120.0
@@ -94,7 +107,7 @@ class Trainer:
 
         Args:
             run: Folder of checkpoints and log.
-            settings: How to train; `config` is used for new weights alone.
+            settings: How to train.
             device: A torch device.
             start: Where a new training takes its first weights from; None for random ones.
             clock: Seconds from anywhere.
@@ -115,6 +128,7 @@ class Trainer:
         else:
             network = DraftNetwork(**settings.config)
         self.network = network.to(self.device, memory_format=torch.channels_last).train()
+        self.network.requires_grad_(True)  # saved weights come for use alone
         self.average = DraftNetwork(**store.arguments_of(network)).to(self.device).eval()
         self.average.load_state_dict(saved.average if saved else network.state_dict())
         self.average.to(memory_format=torch.channels_last).requires_grad_(False)
@@ -178,7 +192,11 @@ class Trainer:
         return self.progress
 
     def step(self, batch: Batch, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """Do one step with a batch at a learning rate; return `flow_loss`'s two numbers."""
+        """Do one step with a batch at a learning rate; return `flow_loss`'s two numbers.
+
+        Raises:
+            TrainingError: the loss is no longer finite.
+        """
         progress = self.progress
         random = torch.Generator().manual_seed(
             (self.settings.seed << 40) + (_NOISE ^ progress.step)
@@ -189,8 +207,16 @@ class Trainer:
         with half_precision(self.device):
             estimate = self._forward(noisy, batch.condition, times)
         loss, pure = flow_loss(estimate, batch.residual, batch.editable, times)
+        total = loss
+        if self._finishing:
+            total = loss + self.settings.texture * self._texture(batch, noise, random)
+        if not bool(total.isfinite()):
+            raise TrainingError(
+                f"The loss is no longer finite at step {progress.step}; start again from"
+                f" {self.run / store.LATEST} with a lower rate."
+            )
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        total.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -202,6 +228,29 @@ class Trainer:
             progress, step=progress.step + 1, samples=progress.samples + len(times)
         )
         return loss.detach(), pure
+
+    @property
+    def _finishing(self) -> bool:
+        """Whether the training is in its last stage."""
+        left = 1 - self.progress.elapsed / (self.settings.minutes * 60)
+        return self.settings.texture > 0 and left < self.settings.texture_share
+
+    def _texture(self, batch: Batch, noise: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+        """Return `texture_loss` of samples of a part of the batch: each costs several passes."""
+        count = max(1, len(noise) // _TEXTURE_PART)
+        filled = (batch.condition[:count, :3] + 1) / 2
+        editable = batch.editable[:count]
+        steps = STEPS[int(torch.randint(len(STEPS), (), generator=random))]
+        with half_precision(self.device):
+            sample = sample_last(
+                self._forward, noise[:count], batch.condition[:count], editable, steps=steps
+            )
+        return texture_loss(
+            filled + sample * RESIDUAL_SCALE * editable[:, None],
+            filled + batch.residual[:count] * RESIDUAL_SCALE,
+            editable,
+            generator=random,
+        )
 
     def save(self, name: str = store.LATEST) -> None:
         """Write a checkpoint into the run's folder."""
