@@ -15,6 +15,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -32,6 +33,7 @@ LAYOUT = 1  # of the folder; another one is made anew
 NICE = 5  # the trainer goes first
 STRIDE = 10_000_000  # seeds between two processes: neither reaches the other's
 MOST_PROCESSES = 256
+LEAST_SIZE = 16  # pixels a side
 _LOCK_FILE = "in-use.lock"
 _LAYOUT_FILE = "layout.json"
 _PAUSE = 0.05
@@ -95,8 +97,23 @@ class Pool:
     """A ring and the processes that fill it; use it in a `with` statement, or close it."""
 
     def __init__(
-        self, folder: Path, *, examples: int, size: int, processes: int, seed: int
+        self, ring: _Ring, *, processes: Sequence[BaseProcess], stop: Event, held: ExitStack
     ) -> None:
+        """Take over what `start` made.
+
+        Args:
+            ring: The examples.
+            processes: What fills it, running.
+            stop: Tells them to end.
+            held: What is let go at the end: the folder's lock.
+        """
+        self._ring = ring
+        self._processes = processes
+        self._stop = stop
+        self._held = held
+
+    @classmethod
+    def start(cls, folder: Path, *, examples: int, size: int, processes: int, seed: int) -> Pool:
         """Open the ring, or make it, and start the processes.
 
         A ring of the same shape that is there already is used on, with its examples.
@@ -112,43 +129,38 @@ class Pool:
             StorageError: the folder cannot be written or is in use, or there is no room.
             ValueError: more processes than rows or than MOST_PROCESSES, or a number below 1.
         """
-        if not 1 <= processes <= min(examples, MOST_PROCESSES) or size < 16:
+        if not 1 <= processes <= min(examples, MOST_PROCESSES) or size < LEAST_SIZE:
             raise ValueError(
                 f"{processes} processes, {examples} examples of {size} pixels make no pool; give 1"
-                f" to {MOST_PROCESSES} processes, at least as many examples and 16 pixels or more."
+                f" to {MOST_PROCESSES} processes, at least as many examples and {LEAST_SIZE} pixels"
+                " or more."
             )
-        folder = Path(folder)
         with ExitStack() as held:
             _make(folder)
             held.enter_context(FileLock(folder / _LOCK_FILE))
             _prepare(folder, examples=examples, size=size)
-            self._ring = _open(folder)
-            self._held = held.pop_all()
-        context = multiprocessing.get_context("spawn")
-        self._stop = context.Event()
-        self._processes = [
-            context.Process(
-                target=_work,
-                args=(folder, number, processes, seed, size, self._stop),
-                name=f"scenes-{number}",
-                daemon=True,
-            )
-            for number in range(processes)
-        ]
-        for process in self._processes:
-            process.start()
-        _log.info("%d examples in %s, %d processes add more", self.count, folder, processes)
+            context = multiprocessing.get_context("spawn")
+            stop = context.Event()
+            workers = [
+                context.Process(
+                    target=_work,
+                    args=(folder, number, processes, seed, size, stop),
+                    name=f"scenes-{number}",
+                    daemon=True,
+                )
+                for number in range(processes)
+            ]
+            pool = cls(_open(folder), processes=workers, stop=stop, held=held.pop_all())
+        for worker in workers:
+            worker.start()
+        _log.info("%d examples in %s, %d processes add more", pool.count, folder, processes)
+        return pool
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, *reason: object) -> None:
         self.close()
-
-    @classmethod
-    def start(cls, folder: Path, *, examples: int, size: int, processes: int, seed: int) -> Pool:
-        """Return a running pool; the arguments are those of the class."""
-        return cls(folder, examples=examples, size=size, processes=processes, seed=seed)
 
     @property
     def count(self) -> int:

@@ -119,8 +119,8 @@ def text(rng: np.random.Generator) -> torch.Tensor:
     lines = int(rng.integers(6, 28))
     columns = int(lines * rng.uniform(5, 9))
     letters = rng.random((lines, 7, columns)) < 0.5
-    letters[:, 0] = letters[:, 6] = False
     letters[:, 3] |= rng.random((lines, columns)) < 0.3
+    letters[:, 0] = letters[:, 6] = letters[:, :, 0] = letters[:, :, -1] = False
     words = np.repeat(rng.random((lines, -(-columns // 5))) < 0.8, 5, axis=1)[:, None, :columns]
     short = np.arange(columns)[None, None] < columns * rng.uniform(0.4, 1.0, (lines, 1, 1))
     ink = torch.from_numpy((letters & words & short).astype(np.float32)).view(1, 1, lines * 7, -1)
