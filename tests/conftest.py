@@ -1,9 +1,14 @@
 """What every test shares: nothing a test does reaches the user's own data."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
+
+# Read when torch is loaded. As in `backend.generate.quiet_libraries`: threads that spin while they
+# wait make tests many times slower beside anything else that runs.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # The folder of this name needs bpy, which only Blender's environment has.
 collect_ignore = [] if importlib.util.find_spec("bpy") else ["blender"]

@@ -1,6 +1,9 @@
 """From a shot to a take in one process: events, interruption, and what is refused."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from backend.generate import LOADING, choose_device, generate, versions
 from backend.models import find_card
 from backend.take import read_take, verify_take
 from backend.wire import read_shot
-from tests.backends import frame_files
+from tests.backends import ROOT, frame_files
 
 FRAMES = 6
 
@@ -57,6 +60,22 @@ def test_how_far_it_is_never_falls_and_ends_whole(shot, tmp_path):
     assert (events[0].phase, events[0].share, shares[-1]) == (LOADING, 0.0, 1.0)
     named = [name for name, _ in find_card("projection").phases]
     assert {event.phase for event in events} == {LOADING, *named}
+
+
+def test_threads_that_wait_do_not_spin_unless_asked_to():
+    # It counts only if it is set before torch is loaded, which reads it once.
+    code = (
+        "import os, sys, backend.cli, backend.worker; from backend.generate import devices\n"
+        "assert 'torch' not in sys.modules\n"
+        "devices(); assert 'torch' in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
+    )
+    own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    for variables, expected in ((own, "PASSIVE"), ({**own, "OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT, env=variables, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == expected
 
 
 def test_a_frame_is_on_disk_when_it_is_said(shot, tmp_path):
