@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -156,15 +156,17 @@ def flatten_state(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
 
 
 def restore_state(optimizer: torch.optim.Optimizer, flat: Mapping[str, torch.Tensor]) -> None:
-    """Put the tensors of `flatten_state` back into an optimizer of the same parameters."""
+    """Put the tensors of `flatten_state` back into an optimizer of the same parameters.
+
+    They get the memory layout of their parameters: fused optimizers go through memory side by side.
+    """
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
     whole = optimizer.state_dict()
     whole["state"] = {}
-    for number, name, tensor in _numbered(flat):
-        whole["state"].setdefault(number, {})[name] = tensor
-    optimizer.load_state_dict(whole)
-
-
-def _numbered(flat: Mapping[str, torch.Tensor]) -> Iterator[tuple[int, str, torch.Tensor]]:
     for key, tensor in flat.items():
         number, _, name = key.partition("/")
-        yield int(number), name, tensor
+        parameter = parameters[int(number)]
+        if tensor.shape == parameter.shape:
+            tensor = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
+        whole["state"].setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict(whole)

@@ -157,8 +157,9 @@ class Trainer:
             evaluate: Called with the moving average now and then, and at the end.
         """
         settings, budget = self.settings, self.settings.minutes * 60
-        before, begun = self.progress.elapsed, self._clock()
-        saved, window = before, _Window(self._clock())
+        begun = self._clock()
+        before = saved = self.progress.elapsed
+        window = _Window(begun)
 
         def make(number: int) -> Batch:
             made = make_batch(
@@ -176,17 +177,19 @@ class Trainer:
                     self.progress.step, self.progress.elapsed / budget, highest=settings.rate
                 )
                 window.add(*self.step(feeder.take().to(self.device), rate))
-                self.progress = replace(self.progress, elapsed=before + self._clock() - begun)
+                now = self._clock()
+                elapsed = before + now - begun
+                self.progress = replace(self.progress, elapsed=elapsed)
                 if self.progress.step % settings.log_steps == 0:
-                    self._write(window.close(self._clock(), settings.batch) | {"rate": rate})
-                elapsed = self.progress.elapsed
-                over = elapsed >= budget or self._stopped
+                    self._write(window.close(now, settings.batch) | {"rate": rate})
+                if elapsed >= budget or self._stopped:
+                    break
                 if evaluate and elapsed - self.progress.evaluated >= settings.evaluate_seconds:
                     self._evaluate(evaluate)
-                if elapsed - saved >= settings.save_seconds and not over:
+                if elapsed - saved >= settings.save_seconds:
                     self.save()
                     saved = elapsed
-        if evaluate and not self._stopped:
+        if evaluate and not self._stopped and self.progress.evaluated < self.progress.elapsed:
             self._evaluate(evaluate)
         self.save()
         return self.progress
