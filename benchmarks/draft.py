@@ -20,11 +20,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import torch
+
+from backend.errors import DepthshotError
 
 from .scenes import EvalScene, find_scenes
 
@@ -55,9 +58,10 @@ def speed(options: argparse.Namespace) -> str:
     """Return the table of seconds and memory."""
     from .speed import measure_speed
 
-    counts = [int(part) for part in options.frames.split(",")]
     shot = options.shots / options.scene / "shot"
-    return measure_speed(shot, counts=counts, repeats=options.repeats)
+    if not (shot / "shot.json").is_file():
+        raise ValueError(f"'{shot}' holds no shot; make one with benchmarks/blender_shots.py")
+    return measure_speed(shot, counts=options.frames, repeats=options.repeats)
 
 
 def picture(options: argparse.Namespace) -> str:
@@ -71,6 +75,16 @@ def _scenes(options: argparse.Namespace) -> list[EvalScene]:
     names = tuple(filter(None, options.scenes.split(",")))
     most = QUICK_FRAMES if getattr(options, "quick", False) else None
     return find_scenes(options.shots, options.cache, names=names, most=most)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
+    return int(text)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(_count(part) for part in text.split(","))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,10 +101,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--out", type=Path, required=run is picture)
         if run is speed:
             command.add_argument("--scene", default="courtyard")
-            command.add_argument("--frames", default="24,81")
-            command.add_argument("--repeats", type=int, default=3)
+            command.add_argument("--frames", type=_counts, default=(24, 81))
+            command.add_argument("--repeats", type=_count, default=3)
             continue
-        command.add_argument("--threads", type=int, default=1)
+        command.add_argument("--threads", type=_count, default=1)
         command.add_argument("--cache", type=Path, default=CACHE)
         command.add_argument("--scenes", default="", help="names, with commas between; all")
         if run is not fills:
@@ -106,7 +120,11 @@ def main() -> int:
     if options.run is not speed:
         torch.set_num_threads(options.threads)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    text = options.run(options)
+    try:
+        text = options.run(options)
+    except (ValueError, DepthshotError, subprocess.CalledProcessError) as reason:
+        sys.stderr.write(f"{reason}\n")
+        return 1
     sys.stdout.write(text + "\n")
     if options.out is not None and options.run is not picture:
         options.out.write_text(text + "\n", encoding="utf-8")

@@ -15,7 +15,7 @@ import numpy as np
 from backend.wire import Camera, Shot, Still
 
 FPS = 24.0
-WAY = 1.6  # metres that the camera moves sideways
+WAY = 0.3  # metres that the camera moves sideways
 
 # Axis, its level, lowest and highest corner of each rectangle, metres, +Y up: floor, wall, posts.
 _RECTANGLES = (

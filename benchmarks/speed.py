@@ -88,7 +88,7 @@ def _generate(shot: Path, model: str, out: Path) -> Cost:
     wall = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"`generate --model {model}` ended with code {process.returncode}")
+        raise subprocess.CalledProcessError(process.returncode, command)
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _PEAK_BYTES / 1e6)
 
 

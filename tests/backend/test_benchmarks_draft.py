@@ -9,6 +9,7 @@ import torch
 
 from backend.models.draft.load import random_pipeline, save_pipeline
 from backend.wire import read_shot
+from benchmarks import draft
 from benchmarks.bars import MEAN, SAMPLE, Numbers, Verdict, verdicts
 from benchmarks.classical import CHEAT, CLASSICAL, PROJECTION, PUSH_PULL, TELEA, classical_take
 from benchmarks.pictures import MOST_BYTES, largest_hole, sheet, small_jpeg
@@ -185,10 +186,30 @@ def test_the_sheet_shows_every_crop_and_fits_its_limit():
         for crop in row.values():
             assert cv2.matchTemplate(page, crop, cv2.TM_SQDIFF_NORMED).min() < 1e-6
     assert small_jpeg(page[:80, :80]) != small_jpeg(page[:80, 80:160])
-    content = small_jpeg(page)
+    large = np.tile(page, (1, 2, 1))
+    content = small_jpeg(large)
     assert len(content) <= MOST_BYTES
-    best = cv2.imencode(".jpg", page, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+    best = cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
     assert best.nbytes > MOST_BYTES  # so that it had to become worse
-    assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR).shape == page.shape
+    assert cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR).shape == large.shape
     with pytest.raises(ValueError, match="1206 x 1368 is too large"):
         small_jpeg(np.tile(page, (3, 3, 1)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("quality", "nowhere"), 1, "'nowhere' holds no scene"),
+        (("speed", "nowhere"), 1, "holds no shot"),
+        (("speed", "nowhere", "--frames", "24,many"), 2, "'many' is no number from 1 up"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence(arguments, code, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["benchmarks.draft", *arguments])
+    try:
+        ended = draft.main()
+    except SystemExit as leaving:
+        ended = leaving.code
+    assert ended == code
+    assert said in capsys.readouterr().err.splitlines()[-1]
