@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from backend.models.draft.condition import apply_residual, encode
 from backend.models.draft.load import random_pipeline
 from backend.models.draft.pipeline import DraftPipeline
 
@@ -73,6 +74,23 @@ def make(
     generator = torch.Generator().manual_seed(seed)
     made = pipeline(frame.filled, frame.generated, frame.inverse, generator=generator, **options)
     return made.colour.cpu()
+
+
+def whole(pipeline: DraftPipeline, frame: Frame, *, seed: int = 7, steps: int = 4) -> torch.Tensor:
+    """Return what `make` does, in one piece and by Euler steps written out here.
+
+    Both sides of the frame are multiples of what the network asks for.
+    """
+    editable = frame.generated > 0
+    condition = encode(frame.filled, frame.generated, editable, frame.inverse)[None]
+    noise = torch.randn(frame.filled.shape, generator=torch.Generator().manual_seed(seed))
+    noisy = noise * editable
+    for step in range(steps):
+        time, after = 1 - step / steps, 1 - (step + 1) / steps
+        with torch.inference_mode():
+            clean = pipeline.network(noisy[None], condition, torch.tensor([time]))[0] * editable
+        noisy = noisy + (after - time) * (noisy - clean) / time
+    return apply_residual(noisy, frame.filled, editable)
 
 
 def small_pipeline(seed: int = 0) -> DraftPipeline:
