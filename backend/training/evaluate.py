@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
+from numpy.lib.npyio import NpzFile
 
 from ..errors import DepthshotError
 from ..models.draft.condition import encode, residual_of
@@ -142,13 +144,14 @@ def load_examples(path: Path) -> list[Example]:
     """
     try:
         return list(_read_examples(path))
-    except (OSError, ValueError, KeyError) as reason:
+    except (OSError, ValueError, KeyError, BadZipFile) as reason:
         raise DepthshotError(
             f"{path} holds no examples ({reason}); make it with `prepare`."
         ) from reason
 
 
 def _read_examples(path: Path) -> Iterator[Example]:
-    with np.load(path, allow_pickle=False) as file:
+    # Not `np.load`, which also reads single arrays, and leaves torn archives open.
+    with path.open("rb") as opened, NpzFile(opened, allow_pickle=False) as file:
         for number in range(len(file.files) // len(_PLANES)):
             yield Example(*(file[f"{number:04d}_{name}"] for name in _PLANES))
