@@ -14,7 +14,7 @@ CARDS = (
         " diffusion model of our own; no download, no account, any computer.",
         licence="GPL-3.0-or-later",
         download_bytes=0,
-        revision="1",
+        revision="53b2e25edbb2",
         guides=("depth", "flow"),
         settings=(
             Setting(
