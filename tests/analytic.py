@@ -18,6 +18,7 @@ import OpenImageIO
 
 from backend import media
 from backend.geometry import scale_camera
+from backend.reader import ShotReader
 from backend.wire import Camera, Shot, Still, write_shot
 
 FOCAL = 0.9  # in widths
@@ -162,6 +163,24 @@ def analytic_shot(
     )
     write_shot(shot, folder)
     return folder
+
+
+def slide_near_box(folder: Path, pixels: float, *, nearer_than: float = 3.9) -> list[np.ndarray]:
+    """Let what is near move sideways by itself in the flow of a shot, by `pixels` a frame.
+
+    Depth and colours stay as they are: a thing that slides along itself.
+
+    Returns:
+        For each frame, (H, W) bool: where it is.
+    """
+    reader, boxes = ShotReader(folder), []
+    for index, name in enumerate(reader.shot.guides["flow"]):
+        flow, box = reader.flow(index), reader.depth(index) < nearer_than
+        flow[..., 0][box] += pixels
+        flow[..., 2][box] -= pixels
+        write_exr(folder / name, flow, media.FLOW_NAMES)
+        boxes.append(box)
+    return boxes
 
 
 def write_truth(folder: Path, shot: Shot, *, scene: str = "room") -> Path:

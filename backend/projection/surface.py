@@ -59,7 +59,9 @@ def edges(surface: torch.Tensor) -> torch.Tensor:
 
 def grow(mask: torch.Tensor, by: int) -> torch.Tensor:
     """Return the mask (H, W) bool `by` pixels larger on every side."""
-    return functional.max_pool2d(mask[None].float(), 2 * by + 1, stride=1, padding=by)[0] > 0
+    side = 2 * by + 1
+    rows = functional.max_pool2d(mask[None].float(), (1, side), stride=1, padding=(0, by))
+    return functional.max_pool2d(rows, (side, 1), stride=1, padding=(by, 0))[0] > 0
 
 
 def facing(surface: torch.Tensor, camera: Camera) -> torch.Tensor:

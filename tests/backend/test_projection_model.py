@@ -1,7 +1,5 @@
 """The projection family from a shot's folder to the sink."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,44 +7,17 @@ import torch
 from backend import media
 from backend.errors import Cancelled, ShotError
 from backend.models import find_card, load_model
-from backend.models.interface import Request
 from backend.reader import ShotReader
-from backend.wire import Still, read_shot, write_shot
-from tests.analytic import analytic_shot, camera_at, render, write_exr, write_png16
+from backend.wire import Still, read_shot
+from tests.analytic import analytic_shot, camera_at, render, slide_near_box, write_png16
+from tests.sinks import Sink, change, run
 
 SIZE = (96, 56)
 
 
-class Sink:
-    """Keeps what a model gives; `stop_at` cancels at that frame."""
-
-    def __init__(self, stop_at=None):
-        self.frames, self.warnings, self.stop_at = {}, [], stop_at
-        self.steps = []
-
-    def progress(self, phase, done, total):
-        self.steps.append((phase, done, total))
-        if self.stop_at is not None and done >= self.stop_at:
-            raise Cancelled("stopped")
-
-    def frame(self, index, *, image, mask, depth=None):
-        assert index not in self.frames
-        self.frames[index] = (image, mask, depth)
-
-    def warn(self, message):
-        self.warnings.append(message)
-
-
 def generate(folder, *, fill=True, finished=frozenset(), sink=None):
-    sink = sink or Sink()
-    card = find_card("projection")
-    request = Request(ShotReader(folder), card.check_settings({"fill": fill}), 0, finished)
-    load_model(card, device="cpu").generate(request, sink)
-    return sink
-
-
-def change(folder, **fields):
-    write_shot(replace(read_shot(folder), **fields), folder)
+    model = load_model(find_card("projection"), device="cpu")
+    return run(model, folder, finished=finished, sink=sink, fill=fill)
 
 
 @pytest.fixture
@@ -157,15 +128,7 @@ def test_what_moves_by_itself_is_generated_and_said(tmp_path, still_index):
     folder = analytic_shot(
         tmp_path / "shot", frames=5, size=SIZE, still_index=still_index, with_flow=True
     )
-    shot = read_shot(folder)
-    reader = ShotReader(folder)
-    boxes = []
-    for index, name in enumerate(shot.guides["flow"]):
-        flow, depth = reader.flow(index), reader.depth(index)
-        boxes.append(box := depth < 3.9)
-        flow[..., 0][box] += 2.0
-        flow[..., 2][box] -= 2.0
-        write_exr(folder / name, flow, media.FLOW_NAMES)
+    boxes = slide_near_box(folder, 2.0)
     sink = generate(folder)
     for index, (_, mask, _) in sink.frames.items():
         expected = 0 if index == still_index else 255
@@ -205,11 +168,7 @@ def test_what_drifts_slowly_is_generated_in_the_end(tmp_path, still_index):
         with_flow=True,
     )
     reader = ShotReader(folder)
-    for index, name in enumerate(read_shot(folder).guides["flow"]):
-        flow, box = reader.flow(index), reader.depth(index) < 3.9
-        flow[..., 0][box] += 0.045
-        flow[..., 2][box] -= 0.045
-        write_exr(folder / name, flow, media.FLOW_NAMES)
+    slide_near_box(folder, 0.045)
     sink = generate(folder)
     far, near = (39, 8) if still_index == 0 else (0, 31)
     assert (sink.frames[far][1][reader.depth(far) < 3.9] == 0).mean() < 0.1

@@ -16,11 +16,11 @@ from ...projection.threads import one_thread
 from ...projection.walk import Step, Walk
 from ..card import Value
 from .composite import Composite, compose
-from .keyframes import LEAST
 from .pipeline import DraftPipeline
 from .survey import Survey
 
 THREAD = 1  # pixels: half the width up to which a strip in a keyframe is filled, not generated
+ALONE = 0.01  # share of a frame, shown by no keyframe, from which it is generated nevertheless
 SLIVER = 2  # pixels: half the width up to which a strip that is left is only filled
 OFFERED = 1  # pixels beyond its own that a keyframe lends, so that no seam opens
 MENDED = 2  # pixels on either side of outlines that may change where seen pixels are not locked
@@ -48,7 +48,11 @@ class Made:
 
 
 class FrameMaker:
-    """Makes the frames of a shot; `make` may be called from several threads."""
+    """Makes the frames of a shot; `make` may be called from several threads.
+
+    Attributes:
+        keyframes: What was generated so far, in the order in which frames ask for it.
+    """
 
     def __init__(
         self,
@@ -70,7 +74,7 @@ class FrameMaker:
         """
         self._walk, self._survey, self._pipeline = walk, survey, pipeline
         self._settings, self._seed = settings, seed
-        self._keyframes: list[Source] = []
+        self.keyframes: list[Source] = []
         self._fallback = walk.sources[0].picture.mean(dim=(1, 2))
 
     def add_keyframe(self, index: int, *, on_step: OnStep) -> None:
@@ -104,7 +108,7 @@ class FrameMaker:
             self._walk.shot.cameras[index],
             offered=offered if moving is None else offered & ~moving,
         )
-        self._keyframes.append(source)
+        self.keyframes.append(source)
 
     def make(self, index: int, *, on_step: OnStep) -> Made:
         """Put a frame together.
@@ -136,7 +140,7 @@ class FrameMaker:
     def _compose(self, step: Step, moving: torch.Tensor | None) -> tuple[bool, Composite]:
         """Return whether a still shows anything of a frame, and the frame so far."""
         sight = self._walk.see(step)
-        made = compose(sight, self._keyframes, moving=moving, fallback=self._fallback)
+        made = compose(sight, self.keyframes, moving=moving, fallback=self._fallback)
         return bool(sight.seen.any()), made
 
     def _editable(self, made: Composite, moving: torch.Tensor | None) -> torch.Tensor:
@@ -146,7 +150,7 @@ class FrameMaker:
         """
         large = _thick(made.left, SLIVER)
         static = large if moving is None else large & ~moving
-        if float(static.float().mean()) < LEAST:
+        if float(static.float().mean()) < ALONE:
             large = large & ~static
         editable = large & (made.left_share > 0)
         if self._settings["lock"]:

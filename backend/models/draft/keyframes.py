@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch.nn import functional
 
 from ...projection.backward import Places, cells_of, jacobian_of, transfer_pixels, visible
 from ...projection.surface import describe_surface, grow
 from ...wire import Camera
 
-LEAST = 0.003  # share of the frames' pixels that is worth a keyframe
+WORTH = 0.002  # share of all frames' pixels from which a keyframe is worth its time
+LEFT = 0.003  # share of a frame that may be left
 COUNTED = 48  # frames that are counted, evenly spread
 CANDIDATES = 16  # among them
 MOST = 8  # keyframes, and one more every
@@ -70,7 +72,7 @@ class Overview:
         index: Of the frame.
         camera: In pixels of the map.
         surface: (4, h, w) of `describe_surface`; an estimate where depth is not known.
-        unseen: (h, w) bool: shown by no still, and at rest.
+        unseen: (h, w) bool: shown by no still, at rest, and no sliver (`broad`).
         moving: (h, w) bool: what moves by itself.
         known: Whether the shot knows the frame's depth.
     """
@@ -81,6 +83,14 @@ class Overview:
     unseen: torch.Tensor
     moving: torch.Tensor
     known: bool
+
+
+def broad(mask: torch.Tensor) -> torch.Tensor:
+    """Return the pixels of a mask (h, w) that lie in squares of 2 x 2 of it."""
+    if min(mask.shape) < 2:
+        return mask
+    squares = functional.max_pool2d((~mask)[None].float(), 2, stride=1) == 0
+    return functional.max_pool2d(functional.pad(squares.float(), (1,) * 4), 2, stride=1)[0] > 0
 
 
 def choose_keyframes(frames: Sequence[Overview]) -> list[int]:
@@ -104,7 +114,7 @@ def choose_keyframes(frames: Sequence[Overview]) -> list[int]:
         left = max(int(part.sum()) for part in uncovered.split(sizes))
         gains = [int((weight * uncovered).sum()) for weight in weights]
         best = max(range(len(gains)), key=gains.__getitem__)
-        if left < LEAST * pixels or gains[best] < LEAST * pixels * len(counted) * _WHOLE:
+        if left < LEFT * pixels or gains[best] < WORTH * pixels * len(counted) * _WHOLE:
             break
         chosen.append(candidates[best].index)
         uncovered &= weights[best] == 0

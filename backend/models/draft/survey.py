@@ -11,7 +11,7 @@ from ...projection.backward import transfer_pixels, visible
 from ...projection.frame import see_carried
 from ...projection.source import Source, make_source
 from ...projection.walk import Step, Walk, pack, unpack
-from .keyframes import Overview, Reduction
+from .keyframes import Overview, Reduction, broad
 
 KEPT_BYTES = 384 * 1024**2  # of depth, which is read again beyond that
 _AHEAD = 2  # frames that are read at a time
@@ -66,7 +66,8 @@ class Survey:
         if step.depth is None:
             sight = see_carried(self._small, camera)
             still = torch.zeros_like(sight.seen)
-            return Overview(step.index, camera, sight.surface, ~sight.seen, still, known=False)
+            unseen = broad(~sight.seen)
+            return Overview(step.index, camera, sight.surface, unseen, still, known=False)
         self._keep(step)
         full = step.surface if step.surface is not None else self._walk.surface_of(step.depth)
         self.largest = max(self.largest, float(full[0].max()))
@@ -79,7 +80,7 @@ class Survey:
         if step.index in self._walk.own:
             seen |= True
         moving = torch.stack(moved).any(0) if moved else torch.zeros_like(seen)
-        return Overview(step.index, camera, surface, ~seen & ~moving, moving, known=True)
+        return Overview(step.index, camera, surface, broad(~seen & ~moving), moving, known=True)
 
     def _keep(self, step: Step) -> None:
         if self._kept_bytes + step.depth.nbytes <= KEPT_BYTES:
