@@ -23,6 +23,8 @@ Draw = Callable[[np.random.Generator], Example]
 
 LEAST_GENERATED = 0.02  # share of a crop's pixels, where tries lead to that
 _TRIES = 8
+_PLACES = 4  # of which one is taken, by the share that is generated
+_ENOUGH = 0.4  # a larger share is no better: something has to be seen
 _MENDING = 0.1  # share of crops in which more may be changed than what no still shows
 _GROWTH = 8  # pixels by which that is grown at most
 _GAIN = 0.15  # of exposure, log2
@@ -67,7 +69,8 @@ class Batch:
 def cut(example: Example, size: int, random: np.random.Generator) -> Crop:
     """Return a crop (size, size) at random, flipped in half of all cases.
 
-    Several places are tried until `LEAST_GENERATED` of one is generated; else the best is taken.
+    Several places are tried. One with `LEAST_GENERATED` or more is drawn in proportion to what is
+    generated there, because only that is learned from; if there is none, the best is taken.
 
     Raises:
         ValueError: the example is smaller than the crop.
@@ -78,15 +81,19 @@ def cut(example: Example, size: int, random: np.random.Generator) -> Crop:
             f"a crop of {size} pixels does not fit into an example of {width} x {height};"
             " make the crop smaller or the examples larger."
         )
-    best, where = -1.0, (slice(None), slice(None))
+    places: list[tuple[slice, slice]] = []
+    shares: list[float] = []
     for _ in range(_TRIES):
         y, x = random.integers(height - size + 1), random.integers(width - size + 1)
-        place = slice(y, y + size), slice(x, x + size)
-        share = float(np.count_nonzero(example.generated[place])) / size**2
-        if share > best:
-            best, where = share, place
-        if best >= LEAST_GENERATED:
+        places.append((slice(y, y + size), slice(x, x + size)))
+        shares.append(float(np.count_nonzero(example.generated[places[-1]])) / size**2)
+        if np.count_nonzero(np.array(shares) >= LEAST_GENERATED) >= _PLACES:
             break
+    weights = np.where(np.array(shares) >= LEAST_GENERATED, np.minimum(shares, _ENOUGH), 0.0)
+    if weights.any():
+        where = places[random.choice(len(places), p=weights / weights.sum())]
+    else:
+        where = places[int(np.argmax(shares))]
     planes = (example.filled, example.truth, example.generated, example.inverse)
     step = -1 if random.random() < 0.5 else 1
     cuts = [np.ascontiguousarray(plane[(..., *where)][..., ::step]) for plane in planes]

@@ -4,12 +4,14 @@ Flow matching along straight paths (Lipman et al. 2023; Liu et al. 2023, rectifi
 at t = 1 to a residual on top of a first answer (Whang et al. 2022; Mardani et al. 2025, CorrDiff;
 here the answer is the projection's own fill, which nobody has to train):
 
-    x_t = (1 - t) x0 + t noise,     loss = w(t) |x0_hat(x_t, condition, t) - x0|^2
+    x_t = (1 - t) x0 + t noise,     loss = w(t) |x0_hat(x_t, condition, t) - x0|^2 / (E + e)
 
 over editable pixels; elsewhere the residual is known to be nothing and x_t is 0. The network says
 x0, steps are taken along the velocity (x_t - x0_hat) / t, so an error of x0_hat is one of the
 velocity 1 / t times as large: w(t) = 1 / max(t, T_LEAST)^2 is the plain loss of the velocity, but
-bounded, because few steps never come near t = 0.
+bounded, because few steps never come near t = 0. E is the mean square of the crop's own residual:
+what a large hole holds can hardly be known, and without the division such crops would drown the
+rest, smooth walls above all, on which every trace of noise is seen.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from __future__ import annotations
 import torch
 
 T_LEAST = 0.25  # where the weight stops growing, at 16: the last of four steps starts here
+ENERGY_LEAST = 0.02  # mean square of a crop's residual below which it counts no more for that
 T_FIRST = 0.02  # flow times below it are never asked for
-PURE_SHARE = 0.3  # of a batch that is at t = 1, so that one evaluation is a good expectation
+PURE_SHARE = 0.5  # of a batch that is at t = 1, so that one evaluation is a good expectation
 
 
 def draw_times(count: int, *, generator: torch.Generator) -> torch.Tensor:
@@ -63,7 +66,8 @@ def flow_loss(
     """
     errors = ((estimate.float() - residual).square() * editable[:, None]).sum(dim=(1, 2, 3))
     values = editable.sum(dim=(1, 2)) * residual.shape[1]
-    weighted = errors / time.clamp_min(T_LEAST).square()
+    energies = (residual.square() * editable[:, None]).sum(dim=(1, 2, 3)) / values.clamp_min(1)
+    weighted = errors / time.clamp_min(T_LEAST).square() / (energies + ENERGY_LEAST)
     pure = time == 1
     expectation = (errors.detach() * pure).sum() / (values * pure).sum()
     return weighted.sum() / values.sum().clamp_min(1), expectation

@@ -17,7 +17,14 @@ from backend.models.draft.condition import CHANNELS, RESIDUAL_SCALE
 from backend.training import checkpoint as store
 from backend.training.batches import LEAST_GENERATED, Batch, Feeder, cut, make_batch
 from backend.training.checkpoint import CheckpointError
-from backend.training.loss import PURE_SHARE, T_FIRST, draw_times, flow_loss, mix_noise
+from backend.training.loss import (
+    ENERGY_LEAST,
+    PURE_SHARE,
+    T_FIRST,
+    draw_times,
+    flow_loss,
+    mix_noise,
+)
 from backend.training.scenes import Example, make_examples
 from backend.training.train import (
     LOG,
@@ -172,9 +179,18 @@ def test_the_loss_is_that_of_the_velocity_but_bounded():
     errors = torch.tensor([1.0, 2.0, 3.0])[:, None, None, None].expand_as(residual)
     loss, pure = flow_loss(errors, residual, editable, torch.tensor([1.0, 0.5, 0.01]))
     # 16, 4 and 4 pixels, errors squared 1, 4 and 9, weights 1, 4 and 16
-    assert float(loss) == pytest.approx((16 * 1 + 4 * 4 * 4 + 4 * 9 * 16) / 24)
+    assert float(loss) == pytest.approx((16 * 1 + 4 * 4 * 4 + 4 * 9 * 16) / 24 / ENERGY_LEAST)
     assert float(pure) == pytest.approx(1.0)
     assert math.isnan(flow_loss(errors, residual, editable, torch.full((3,), 0.5))[1])
+
+
+def test_a_crop_counts_by_the_share_of_its_residual_that_is_not_found():
+    residual = torch.stack([torch.full((3, 4, 4), 1.0), torch.full((3, 4, 4), 0.1)])
+    editable = torch.ones(2, 4, 4, dtype=torch.bool)
+    loss, pure = flow_loss(residual / 2, residual, editable, torch.ones(2))
+    shares = [0.25 / (1 + ENERGY_LEAST), 0.0025 / (0.01 + ENERGY_LEAST)]
+    assert float(loss) == pytest.approx(sum(shares) / 2)
+    assert float(pure) == pytest.approx((0.25 + 0.0025) / 2)
 
 
 def test_times_are_often_pure_noise_and_else_spread_evenly():
