@@ -14,7 +14,7 @@ from .drafts import draft_models, draft_take
 from .scenes import EvalScene
 from .takes import read_frame
 
-SIDE = 208  # pixels of a crop; six of them and the gaps are 1278 wide
+SIDE = 160  # pixels of a crop; larger ones of five scenes would need a poor JPEG
 GAP, BAND = 6, 26
 MOST_BYTES = 150_000
 SEEDS = (0, 1, 2)
