@@ -6,6 +6,9 @@
     motion    what moves by itself, and so is never taken from a still
     merge     several stills: the best view wins per pixel, seams are blended
     fill      what no still shows, from the background beside it
+    frame     all of these, for one frame
+    lend      what no still shows, from pictures that were made later
+    walk      a shot's stills and guides, frame by frame; threads: several frames at a time
 
 Maps are float32 tensors (C, H, W) or (H, W) on one device. Depth is always inverse depth here
 (geometry.py), 0 for the sky. The same code runs on CPU and GPU and gives the same bytes each time
