@@ -39,7 +39,7 @@ _WEIGHT_DECAY = 0.01
 _BETAS = (0.9, 0.99)
 _CLIP = 1.0  # norm of all gradients together
 _DECAY = 0.999  # of the moving average, once it is warm
-_TEXTURE_PART = 4  # of a batch is sampled whole in the last stage
+_TEXTURE_PART = 2  # of a batch: what the last stage takes samples of
 _NOISE = 0x6E6F6973  # apart from the seeds of batches
 
 Evaluate = Callable[[DraftNetwork], dict[str, float | None]]
