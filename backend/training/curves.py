@@ -86,7 +86,7 @@ def _panels(entries: Sequence[dict[str, Any]]) -> list[Panel]:
         Panel(
             "loss",
             _kept(
-                Curve("batches, smoothed", _smooth(_points(steps, "loss"))),
+                Curve("batches", _smooth(_points(steps, "loss"))),
                 Curve("at t = 1", _smooth(_points(steps, "pure"))),
                 Curve("held-out scenes", _points(made, "loss")),
             ),
