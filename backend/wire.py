@@ -231,7 +231,15 @@ def read_shot(folder: Path) -> Shot:
     Raises:
         ShotError: `shot.json` is missing or wrong, or a named file is missing or a link.
     """
-    shot = Shot.from_json(read_json(folder / SHOT_FILE, error=ShotError, largest=MAX_JSON_BYTES))
+    try:
+        content = read_json(folder / SHOT_FILE, error=ShotError, largest=MAX_JSON_BYTES)
+    except ShotError as reason:
+        if not isinstance(reason.__cause__, FileNotFoundError):
+            raise
+        inside = folder / "shot"
+        hint = f"; did you mean '{inside}'?" if _is_file(inside / SHOT_FILE) else "."
+        raise ShotError(f"'{folder}' is no shot: it has no {SHOT_FILE}{hint}") from reason
+    shot = Shot.from_json(content)
     root = folder.resolve()
     guides = {
         name: paths

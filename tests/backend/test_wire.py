@@ -242,8 +242,18 @@ class TestFolder:
             read_shot(tmp_path)
 
     def test_no_shot_at_all(self, tmp_path):
-        with pytest.raises(ShotError, match=r"shot\.json cannot be read"):
+        with pytest.raises(ShotError) as caught:
             read_shot(tmp_path)
+        assert str(caught.value) == f"'{tmp_path}' is no shot: it has no shot.json."
+
+    def test_the_folder_around_a_shot(self, make_shot):
+        folder = make_shot(frames=1)
+        folder = folder.rename(folder.with_name("shot"))
+        with pytest.raises(ShotError) as caught:
+            read_shot(folder.parent)
+        assert str(caught.value) == (
+            f"'{folder.parent}' is no shot: it has no shot.json; did you mean '{folder}'?"
+        )
 
     def test_a_missing_frame_file(self, make_shot):
         folder = make_shot(frames=2)
