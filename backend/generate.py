@@ -78,6 +78,8 @@ def generate(
         on_frame=lambda index: sink.say(Event("frame", index=index)),
     ) as writer:
         sink = _Sink(writer, card, on_event, should_stop)
+        for message in writer.warnings():  # at once: where an earlier take was moved to
+            sink.tell_once(message)
         finished = writer.finished()
         for index in sorted(finished):
             sink.say(Event("frame", index=index))
@@ -87,7 +89,7 @@ def generate(
         loaded.generate(Request(reader, checked, seed, finished), sink)
         used = versions(learned=card.learned)
         take = writer.finish({"device": device, "versions": used, "seconds": sink.seconds()})
-    for message in take.warnings:  # also what the reader and the writer noticed
+    for message in take.warnings:  # also what the reader noticed
         sink.tell_once(message)
     return take
 

@@ -163,6 +163,11 @@ class TakeWriter:
         with self._lock:
             self._warnings[message] = None
 
+    def warnings(self) -> tuple[str, ...]:
+        """Return the sentences noted so far, each once."""
+        with self._lock:
+            return tuple(self._warnings)
+
     def finish(self, details: Mapping[str, object]) -> Take:
         """Wait for every frame, check that none is missing, and write `take.json`.
 
@@ -210,7 +215,7 @@ class TakeWriter:
         if finished is None:
             moved = put_aside(self._folder)
             if moved is not None:
-                self.warn(f"The files of another job were moved to '{moved.name}'.")
+                self.warn(f"The files of another job were moved to '{moved.absolute()}'.")
             for name in (FRAMES, MASKS):
                 (self._folder / name).mkdir(exist_ok=True)
             finished = {}

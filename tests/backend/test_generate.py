@@ -136,6 +136,15 @@ def test_a_warning_is_said_once_and_recorded(make_shot, tmp_path):
     assert list(read_take(tmp_path / "take").warnings) == warnings
 
 
+def test_where_an_earlier_take_was_moved_is_said_first_and_once(shot, tmp_path):
+    run(shot, tmp_path / "take", seed=1)
+    events = run(shot, tmp_path / "take", seed=2)
+    said = [event for event in events if event.kind == "warning" and "moved to" in event.message]
+    assert said == events[:1]
+    assert f"'{tmp_path / 'take' / 'earlier-1'}'" in said[0].message
+    assert read_take(tmp_path / "take").warnings.count(said[0].message) == 1
+
+
 def test_what_cannot_be_done_is_refused_before_anything_is_written(shot, tmp_path):
     with pytest.raises(SettingError, match="no model 'nope'; there are: draft, projection"):
         run(shot, tmp_path / "take", model="nope")
