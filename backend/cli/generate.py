@@ -16,13 +16,17 @@ from types import FrameType
 
 from ..errors import Cancelled, DepthshotError, SettingError
 from ..events import Event
+from ..models import cards
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("generate", help="make a take of a shot")
     parser.add_argument("shot", type=Path, metavar="SHOT", help="folder of the shot, or a zip")
-    parser.add_argument("--model", required=True, metavar="ID", help="see `models`")
+    default = cards()[0].id
+    parser.add_argument(
+        "--model", default=default, metavar="ID", help=f"one of `models` (default: {default})"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
         help="a setting of the model; may be given again",

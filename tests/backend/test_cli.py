@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.bundle import pack
+from backend.models import cards
 from backend.take import read_take, verify_take
 from tests.analytic import analytic_shot, write_truth
 from tests.backends import PYTHON, ROOT, frame_files, running_backend, wait_until
@@ -42,6 +43,15 @@ def test_generate_makes_a_take_and_shows_a_bar_on_stderr(shot, tmp_path):
     assert (take.settings["fill"], take.seed) == (False, 3)
 
 
+def test_the_first_model_is_the_default_and_help_says_so(shot, tmp_path):
+    first = cards()[0]
+    assert f"(default: {first.id})" in " ".join(run("generate", "--help").stdout.split())
+    one_step = ("--set", "steps=1") if any(s.name == "steps" for s in first.settings) else ()
+    done = run("generate", shot, "--out", tmp_path / "take", *one_step)
+    assert done.returncode == 0, done.stderr
+    assert verify_take(tmp_path / "take").model == first.id
+
+
 def test_generate_takes_a_zip_and_prints_events_as_json(shot, tmp_path):
     pack(shot, tmp_path / "shot.zip")
     done = run(
@@ -63,7 +73,6 @@ def test_generate_takes_a_zip_and_prints_events_as_json(shot, tmp_path):
         (["--model", "projection", "--set", "fill=maybe"], 2, "'fill' must be true or false"),
         (["--model", "projection", "--seed", "-1"], 2, "--seed must be"),
         (["--model", "projection", "--device", "tpu"], 2, "no device 'tpu'"),
-        ([], 2, "--model"),
     ],
 )
 def test_a_wrong_command_is_said_in_a_sentence(shot, tmp_path, arguments, status, words):
