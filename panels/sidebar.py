@@ -6,6 +6,7 @@ from bpy.types import Context, Panel, UILayout
 
 from ..backend.models import cards
 from ..backend.models.card import Card
+from ..operators.request import why_not
 from ..operators.runner import runner
 from ..properties import DepthshotSettings, card_attribute
 from .text import paragraph
@@ -96,6 +97,9 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
             row.scale_y = 1.5
             row.operator("depthshot.generate", icon="RENDER_ANIMATION")
             column.operator("depthshot.fetch", icon="IMPORT")
+        refused = None if runner.running else why_not(context)
+        if status.failed and refused not in (None, status.message):
+            return  # the last run's error is no reason why there can be no other now
         if status.message:
             icon = "ERROR" if status.failed else "INFO"
             paragraph(column, context, status.message, icon=icon)

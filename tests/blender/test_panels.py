@@ -6,10 +6,13 @@ from types import SimpleNamespace
 import bpy
 import pytest
 from bl_ext.devrepo.depthshot.backend.models import cards, find_card
+from bl_ext.devrepo.depthshot.operators.request import why_not
 from bl_ext.devrepo.depthshot.operators.runner import runner
 from bl_ext.devrepo.depthshot.panels import CLASSES, sidebar
 from bl_ext.devrepo.depthshot.panels.text import paragraph
 from bl_ext.devrepo.depthshot.preferences import DepthshotPreferences
+
+from tests.blender.generations import furnish
 
 ICONS = set(bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys())
 
@@ -157,6 +160,7 @@ def test_generate_gives_way_to_progress_and_cancel(status, monkeypatch):
 
 
 def test_the_end_and_the_warnings_are_shown(status):
+    furnish(bpy.context.scene)
     status.message = "The backend ended."
     status.failed = True
     status.warnings = "One thing.\nAnother."
@@ -166,6 +170,21 @@ def test_the_end_and_the_warnings_are_shown(status):
     assert ("label", "Another.", "DOT") in drawn
     status.failed = False
     assert ("label", "The backend ended.", "INFO") in draw(sidebar.DEPTHSHOT_PT_take)
+
+
+def test_an_error_makes_way_for_another_reason_why_nothing_can_be_generated(status):
+    settings = furnish(bpy.context.scene).depthshot
+    status.message = "The backend ended."
+    status.failed = True
+    error = ("label", "The backend ended.", "ERROR")
+    assert error in draw(sidebar.DEPTHSHOT_PT_take)
+    settings.still_source = "IMAGE"
+    assert error not in draw(sidebar.DEPTHSHOT_PT_take)
+    status.message = why_not(bpy.context)
+    assert names(draw(sidebar.DEPTHSHOT_PT_take), "label"), "the same reason stays"
+    status.message = "48 frames."
+    status.failed = False
+    assert ("label", "48 frames.", "INFO") in draw(sidebar.DEPTHSHOT_PT_take)
 
 
 def test_the_last_take_says_how_much_of_it_is_generated(status):
