@@ -25,8 +25,8 @@ from .wire import Camera
 # Said where a shot is captured and where it is generated: the same words, so that an artist who
 # meets both reads them once.
 NEVER_MOVES = (
-    "The camera never moves in these frames, so nothing new comes into view; animate it or choose"
-    " other frames."
+    "The camera never moves, so every frame shows the still; animate the camera to see the scene"
+    " from elsewhere."
 )
 _GL_TO_CV = np.diag([1.0, -1.0, -1.0, 1.0])
 
