@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +32,14 @@ def make_shot(tmp_path: Path) -> Callable[..., Path]:
         return analytic_shot(tmp_path / name, **options)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """As the pipeline does: torch's threads wait for each other on a busy machine."""
+    import torch  # late: most of the backend's tests do without
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
