@@ -14,6 +14,8 @@ from backend.reader import ShotReader
 from backend.wire import read_shot, write_shot
 from tests.analytic import write_exr
 
+_OFF = 0.6  # of the wanted share: farther off, another shot is needed
+
 
 def repeat_shot(shot: Path, folder: Path, frames: int) -> Path:
     """Write a shot of `frames` frames that goes through those of another to and fro."""
@@ -44,7 +46,7 @@ def cut_shot(
     ways = [[0, *_to_and_fro(range(first, count), frames - 1)] for first in range(1, count - 1)]
     means = [float(np.mean([shares[index] for index in way])) for way in ways]
     best = int(np.argmin(np.abs(np.subtract(means, wanted))))
-    if abs(means[best] - wanted) > wanted / 4:
+    if abs(means[best] - wanted) > wanted * _OFF:
         raise ValueError(
             f"no {frames} frames of '{shot}' have about {wanted:.0%} unseen pixels (the nearest"
             f" have {means[best]:.1%}); give a shot with other holes"

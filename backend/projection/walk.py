@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..errors import ShotError
-from ..geometry import relative_pose, same_view
+from ..geometry import NEVER_MOVES, never_moves, relative_pose, same_view
 from .frame import Sight, see_carried, see_frame
 from .motion import Follower
 from .output import to_image
@@ -98,12 +98,8 @@ class Walk:
 
     def path_warnings(self) -> Iterator[str]:
         """Yield what the artist has to know of the camera's path."""
-        first, *others = self.shot.cameras
-        if others and all(same_view(first, camera) for camera in others):
-            yield (
-                "The camera never moves, so every frame shows the still; animate the camera to"
-                " see the scene from elsewhere."
-            )
+        if never_moves(self.shot.cameras):
+            yield NEVER_MOVES
 
     def motion_warnings(self) -> Iterator[str]:
         """Yield what the artist has to know of the motion in the frames walked so far."""

@@ -100,10 +100,12 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Write weights as they ship."""
+    from ..models.weights import fingerprint
     from .export import export as write
 
     size = write(options.place, options.out, shift=options.shift)
-    _say(f"{options.out}: {size / 1e6:.2f} MB")
+    revision = fingerprint(options.out)
+    _say(f"{options.out}: {size / 1e6:.2f} MB; to ship, the card's revision is '{revision}'")
 
 
 def samples(options: argparse.Namespace) -> None:

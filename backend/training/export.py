@@ -6,11 +6,11 @@ from pathlib import Path
 
 from ..errors import DepthshotError
 from ..models.draft.load import save_pipeline
+from ..models.weights import MAX_BYTES
 from .checkpoint import load_network
 from .evaluate import scheduler_of
 from .flops import count_parameters
 
-MOST_BYTES = 22_000_000  # of the weights that ship
 _HALF = 2  # bytes of a number in half precision
 
 
@@ -23,13 +23,13 @@ def export(place: Path, folder: Path, *, shift: float = 1.0) -> int:
         shift: Of the scheduler, as in `flow_times`.
 
     Raises:
-        DepthshotError: they would be larger than MOST_BYTES; nothing is written.
+        DepthshotError: they would be larger than MAX_BYTES; nothing is written.
     """
     network = load_network(place)
     bytes_ = count_parameters(network) * _HALF
-    if bytes_ > MOST_BYTES:
+    if bytes_ > MAX_BYTES:
         raise DepthshotError(
-            f"The weights of {place} take {bytes_ / 1e6:.1f} MB and {MOST_BYTES / 1e6:.0f} are"
+            f"The weights of {place} take {bytes_ / 1e6:.1f} MB and {MAX_BYTES / 1e6:.0f} are"
             " allowed; train a narrower network."
         )
     save_pipeline(network, folder, scheduler=scheduler_of(shift))

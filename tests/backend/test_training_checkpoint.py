@@ -108,7 +108,7 @@ def test_exported_weights_are_what_the_product_loads(tmp_path, checkpoint):
 
 def test_weights_too_large_to_ship_are_not_written(tmp_path, checkpoint, monkeypatch):
     save(checkpoint, tmp_path / LATEST)
-    monkeypatch.setattr(exporting, "MOST_BYTES", 1000)
+    monkeypatch.setattr(exporting, "MAX_BYTES", 1000)
     with pytest.raises(DepthshotError, match="MB and 0 are allowed; train a narrower network"):
         export(tmp_path, tmp_path / "weights")
     assert not (tmp_path / "weights").exists()
