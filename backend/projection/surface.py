@@ -11,19 +11,25 @@ from ..wire import Camera
 
 RELATIVE_TOLERANCE = 0.004  # of the inverse depth: well above float32, and half floats in EXR
 SLOPE_TOLERANCE = 0.25  # of a pixel's own slope: curvature inside a pixel
+NEAREST_DEPTH = 1e-6  # metres
 JUMP = 0.03  # relative step of inverse depth between neighbours that parts two surfaces
 
 
 def inverse_depth(depth: np.ndarray, *, device: torch.device) -> torch.Tensor:
-    """Return 1 / depth (H, W) on the device; +inf becomes 0. The array is left as it is."""
-    return torch.from_numpy(np.ascontiguousarray(depth)).to(device).reciprocal()
+    """Return 1 / depth (H, W) on the device; +inf becomes 0. The array is left as it is.
+
+    Nothing is nearer than `NEAREST_DEPTH`: the reciprocal of a denormal number is infinite.
+    """
+    near = torch.from_numpy(np.ascontiguousarray(depth)).to(device)
+    return near.reciprocal().clamp_max_(1 / NEAREST_DEPTH)
 
 
 def describe_surface(inverse: torch.Tensor) -> torch.Tensor:
     """Return inverse depth, its slopes and its tolerance (4, H, W).
 
     The slope is the smaller of the two one-sided differences where they agree in sign, else 0
-    (minmod): at a silhouette that is the slope on the pixel's own side of the edge.
+    (minmod): at a silhouette that is the slope on the pixel's own side of the edge. At the border
+    of the map it is the one difference there is.
     """
     slope_x, slope_y = _minmod(inverse, axis=1), _minmod(inverse, axis=0)
     tolerance = RELATIVE_TOLERANCE * inverse
@@ -91,8 +97,11 @@ def facing(surface: torch.Tensor, camera: Camera) -> torch.Tensor:
 
 
 def _minmod(values: torch.Tensor, *, axis: int) -> torch.Tensor:
+    size = values.shape[axis]
+    if size == 1:
+        return torch.zeros_like(values)
     steps = torch.diff(values, dim=axis)
-    before = functional.pad(steps, (1, 0) if axis == 1 else (0, 0, 1, 0))
-    after = functional.pad(steps, (0, 1) if axis == 1 else (0, 0, 0, 1))
+    before = torch.cat([steps.narrow(axis, 0, 1), steps], dim=axis)
+    after = torch.cat([steps, steps.narrow(axis, size - 2, 1)], dim=axis)
     smaller = torch.where(before.abs() < after.abs(), before, after)
     return torch.where(before * after > 0, smaller, torch.zeros_like(smaller))
