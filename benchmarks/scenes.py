@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.bundle import shot_hash
 from backend.reader import ShotReader
 from backend.score.footage import Footage
 from backend.score.regions import UNSEEN_PIXEL
@@ -25,8 +27,12 @@ CODE = (
     "backend/projection/*.py",
     "backend/models/projection/*.py",
     "backend/score/*.py",
+    "backend/media.py",
+    "backend/reader.py",
     "benchmarks/cheat.py",
+    "benchmarks/classical.py",
     "benchmarks/rivals.py",
+    "benchmarks/takes.py",
 )
 
 
@@ -56,7 +62,7 @@ class EvalScene:
     def cache(self) -> Path:
         """Folder for what is made for these very frames with this very code."""
         parts = [
-            (self.shot / "shot.json").read_bytes(),
+            *(shot_hash(folder).encode() for folder in (self.shot, self.known)),
             *(
                 (self.truth / "frames" / frame_name(self.frame(index))).read_bytes()
                 for index in self.indices
@@ -133,9 +139,9 @@ def find_scenes(
         if place.name == IMPORTED:
             name = f"{place.name}-imported"
             imported = cache / name / "shot"
-            if not imported.is_dir():
-                imported.parent.mkdir(parents=True, exist_ok=True)
-                imported_shot(shot, imported)
+            shutil.rmtree(imported, ignore_errors=True)  # it may be that of an earlier render
+            imported.parent.mkdir(parents=True, exist_ok=True)
+            imported_shot(shot, imported)
             scenes.append(EvalScene(name, imported, shot, truth, cache / name, most))
     known = [scene.name for scene in scenes]
     if not scenes:
