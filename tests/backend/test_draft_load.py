@@ -121,8 +121,18 @@ DAMAGE = {
     "index without": (INDEX, "does not belong to Draft", lambda file: edit(file, scheduler=None)),
     "shift zero": (SCHEDULER, "has the shift 0", lambda file: edit(file, shift=0)),
     "shift a word": (SCHEDULER, "has the shift 'x'", lambda file: edit(file, shift="x")),
+    "shift a truth": (SCHEDULER, "has the shift True", lambda file: edit(file, shift=True)),
     "shift that varies": (
-        SCHEDULER, "cannot be loaded", lambda file: edit(file, use_dynamic_shifting=True),
+        SCHEDULER, "has the setting use_dynamic_shifting = True",
+        lambda file: edit(file, use_dynamic_shifting=True),
+    ),
+    "noise of its own": (
+        SCHEDULER, "has the setting stochastic_sampling = True",
+        lambda file: edit(file, stochastic_sampling=True),
+    ),
+    "time backwards": (
+        SCHEDULER, "has the setting invert_sigmas = True",
+        lambda file: edit(file, invert_sigmas=True),
     ),
     "another scheduler": (
         SCHEDULER, "does not belong to Draft", lambda file: edit(file, _class_name="DDIM"),

@@ -118,8 +118,13 @@ def _load_scheduler(folder: Path) -> FlowMatchEulerDiscreteScheduler:
     if content.get("_class_name") != FlowMatchEulerDiscreteScheduler.__name__:
         raise _error(config, "does not belong to Draft")
     shift = content.get("shift")
-    if not isinstance(shift, int | float) or not 0.01 <= shift <= 100:
+    if not isinstance(shift, int | float) or isinstance(shift, bool) or not 0.01 <= shift <= 100:
         raise _error(config, f"has the shift {shift!r}, which is none")
+    # Others would draw noise of their own, or go backwards: a seed would mean nothing.
+    usual = FlowMatchEulerDiscreteScheduler().config
+    for name, value in content.items():
+        if name != "shift" and not name.startswith("_") and value != usual.get(name):
+            raise _error(config, f"has the setting {name} = {value!r}, which Draft does not use")
     try:
         scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder, local_files_only=True)
         scheduler.set_timesteps(sigmas=flow_times(2))
