@@ -245,9 +245,8 @@ def test_progress_goes_through_the_phases_of_the_card(shot, draft):
     assert (shares[0], shares[-1]) == (0, pytest.approx(1))
 
 
-def test_where_every_pixel_is_seen_it_is_the_projection_and_says_so(
-    tmp_path, draft, projection, network_pixels
-):
+def zoomed_in(tmp_path):
+    """Write a shot of a wall whose camera zooms in: the still shows all of every frame."""
     folder = analytic_shot(tmp_path / "shot", frames=3, size=SIZE, step=0.0)
     camera = read_shot(folder).cameras[0]
     zoom = tuple(
@@ -256,6 +255,13 @@ def test_where_every_pixel_is_seen_it_is_the_projection_and_says_so(
     for name in read_shot(folder).guides["depth"]:
         write_exr(folder / name, np.full((SIZE[1], SIZE[0], 1), 5, np.float32), ("Z",))
     change(folder, cameras=zoom)
+    return folder
+
+
+def test_where_every_pixel_is_seen_it_is_the_projection_and_says_so(
+    tmp_path, draft, projection, network_pixels
+):
+    folder = zoomed_in(tmp_path)
     made, plain = run(draft, folder), run(projection, folder)
     assert made.warnings == ["Every pixel is seen by the still, so nothing is generated."]
     assert network_pixels == []
@@ -270,18 +276,38 @@ def test_a_camera_that_never_moves_is_warned_about_once(tmp_path, draft):
     assert "never moves" in warning
 
 
-def test_frames_of_which_nothing_is_seen_are_invented_and_named(tmp_path, draft):
+def turned_away(tmp_path):
+    """Write a shot that starts at frame 11 and whose third frame looks the other way."""
     folder = analytic_shot(tmp_path / "shot", frames=3, size=SIZE, frame_start=11)
     cameras = [camera_at((0.0, 0.0, 0.0), size=SIZE, yaw=yaw) for yaw in (0.0, 0.5, np.pi)]
     for name, camera in zip(read_shot(folder).guides["depth"], cameras, strict=True):
         write_exr(folder / name, render(camera, SIZE)[1][..., None], ("Z",))
     change(folder, cameras=tuple(cameras))
-    sink = run(draft, folder)
+    return folder
+
+
+def test_frames_of_which_nothing_is_seen_are_invented_and_named(tmp_path, draft):
+    sink = run(draft, turned_away(tmp_path))
     image, mask, _ = sink.frames[2]
     assert mask.min() == 255
     assert image.std() > 1
     (warning,) = sink.warnings
     assert warning.startswith("No still shows anything of frame 13, so all of it is invented;")
+
+
+@pytest.mark.parametrize("finished", [{2}, {1, 2}], ids=str)
+def test_what_an_attempt_that_was_killed_made_is_warned_about_too(tmp_path, draft, finished):
+    """Who resumes is told of the whole take, not of what is left of it alone."""
+    sink = run(draft, turned_away(tmp_path), finished=frozenset(finished))
+    assert 2 not in sink.frames
+    (warning,) = sink.warnings
+    assert warning.startswith("No still shows anything of frame 13, so all of it is invented;")
+
+
+def test_of_frames_that_are_not_looked_at_again_nothing_is_said(tmp_path, draft):
+    """A sliver too thin for the survey may have been generated in them."""
+    folder = zoomed_in(tmp_path)
+    assert run(draft, folder, finished=frozenset({1})).warnings == []
 
 
 def test_unlocked_the_outlines_of_seen_things_may_change_and_no_other_seen_pixel(shot, draft):

@@ -80,7 +80,9 @@ class _Job:
             unseen |= bool(made.mask.any())
             if made.blind:
                 blind.append(made.index)
-        if not unseen and not stands_still:
+        # What an earlier attempt made is known from the survey alone, which overlooks slivers.
+        blind = sorted({*blind, *(request.finished & survey.blind)})
+        if not unseen and not stands_still and not request.finished:
             self.sink.warn("Every pixel is seen by the still, so nothing is generated.")
         if blind:
             self.sink.warn(self._about_blind(blind))

@@ -22,6 +22,7 @@ class Survey:
 
     Attributes:
         overviews: One a frame.
+        blind: Indices of the frames of which no still shows anything.
         largest: Inverse depth of the nearest point of any frame.
     """
 
@@ -39,6 +40,7 @@ class Survey:
         self._reduction = Reduction.of(walk.shot.size)
         self._small = [self._reduce(source) for source in walk.sources]
         self.largest = max(float(source.surface[0].max()) for source in walk.sources)
+        self.blind: set[int] = set()
         self.overviews: list[Overview] = []
         for step in walk.steps(list(range(walk.shot.frames)), ahead=_AHEAD):
             self.overviews.append(self._look(step))
@@ -67,6 +69,7 @@ class Survey:
             sight = see_carried(self._small, camera)
             still = torch.zeros_like(sight.seen)
             unseen = broad(~sight.seen)
+            self._note_blind(step, sight.seen)
             return Overview(step.index, camera, sight.surface, unseen, still, known=False)
         self._keep(step)
         full = step.surface if step.surface is not None else self._walk.surface_of(step.depth)
@@ -79,8 +82,13 @@ class Survey:
             seen |= shown & ~moved[number] if moved else shown
         if step.index in self._walk.own:
             seen |= True
+        self._note_blind(step, seen)
         moving = torch.stack(moved).any(0) if moved else torch.zeros_like(seen)
         return Overview(step.index, camera, surface, broad(~seen & ~moving), moving, known=True)
+
+    def _note_blind(self, step: Step, seen: torch.Tensor) -> None:
+        if not bool(seen.any()):
+            self.blind.add(step.index)
 
     def _keep(self, step: Step) -> None:
         if self._kept_bytes + step.depth.nbytes <= KEPT_BYTES:
