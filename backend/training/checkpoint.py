@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     save_file(tensors, part, metadata={"format": _FORMAT, "numbers": json.dumps(numbers)})
-    with part.open("rb") as written:
+    with part.open("rb+") as written:  # Windows flushes only what may be written
         os.fsync(written.fileno())
     part.replace(path)
 
@@ -96,21 +97,10 @@ def load(path: Path) -> Checkpoint:
         CheckpointError: there is none, or it is torn, or another file.
     """
     groups: dict[str, dict[str, torch.Tensor]] = {_WEIGHTS: {}, _AVERAGE: {}, _OPTIMIZER: {}}
-    try:
-        with safe_open(path, framework="pt") as opened:
-            header = opened.metadata() or {}
-            if header.get("format") != _FORMAT:
-                raise CheckpointError(f"{path} is no checkpoint of a training; name another file.")
-            for key in opened.keys():  # noqa: SIM118 (no mapping: it cannot be iterated)
-                prefix, slash, name = key.partition("/")
-                groups[prefix + slash][name] = opened.get_tensor(key)
-    except FileNotFoundError as reason:
-        raise CheckpointError(f"There is no checkpoint {path}; train first.") from reason
-    except (SafetensorError, OSError) as reason:
-        raise CheckpointError(
-            f"{path} is damaged ({reason}); delete it and start the training again."
-        ) from reason
-    numbers = json.loads(header["numbers"])
+    with _opened(path) as (file, numbers):
+        for key in file.keys():  # noqa: SIM118 (no mapping: it cannot be iterated)
+            prefix, slash, name = key.partition("/")
+            groups[prefix + slash][name] = file.get_tensor(key)
     return Checkpoint(
         config=numbers["config"],
         weights=groups[_WEIGHTS],
@@ -118,6 +108,33 @@ def load(path: Path) -> Checkpoint:
         optimizer=groups[_OPTIMIZER],
         progress=Progress(**numbers["progress"]),
     )
+
+
+def load_progress(path: Path) -> Progress:
+    """Read how far a checkpoint is, and none of its tensors.
+
+    Raises:
+        CheckpointError: there is none, or it is torn, or another file.
+    """
+    with _opened(path) as (_, numbers):
+        return Progress(**numbers["progress"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[safe_open, dict[str, Any]]]:
+    """Open a checkpoint; give the file and the numbers in its header."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if header.get("format") != _FORMAT:
+                raise CheckpointError(f"{path} is no checkpoint of a training; name another file.")
+            yield file, json.loads(header["numbers"])
+    except FileNotFoundError as reason:
+        raise CheckpointError(f"There is no checkpoint {path}; train first.") from reason
+    except (SafetensorError, OSError) as reason:
+        raise CheckpointError(
+            f"{path} is damaged ({reason}); delete it and start the training again."
+        ) from reason
 
 
 def load_network(place: Path) -> DraftNetwork:

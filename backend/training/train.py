@@ -143,6 +143,10 @@ class Trainer:
         if saved is not None:
             store.restore_state(self.optimizer, saved.optimizer)
             self.progress = saved.progress
+        # The best weights themselves say how good they are: a kill may have come between the two.
+        best = run / store.BEST
+        kept = store.load_progress(best).best if best.exists() else None
+        self.progress = replace(self.progress, best=kept)
         self._forward = torch.compile(self.network) if settings.compile else self.network
 
     def stop(self) -> None:

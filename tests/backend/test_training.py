@@ -295,20 +295,44 @@ def test_more_minutes_stretch_a_training(tmp_path, draw):
     assert (short.step, longer.step) == (6, 12)
 
 
-def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path, draw):
+def fit_until_killed(run: Path, settings: Settings, *, look: int, draw, evaluate=None) -> None:
+    """Train until the clock is looked at for the `look`th time, then end as a killed one does."""
+
     class Killed(Exception):
         pass
-
-    steps = Steps()
 
     def kill() -> None:
         raise Killed
 
-    steps.at(20, kill)
-    settings = replace(SETTINGS, save_seconds=5)
+    steps = Steps()
+    steps.at(look, kill)
     with pytest.raises(Killed):
-        Trainer(tmp_path, settings, clock=steps).fit(draw)
+        Trainer(run, settings, clock=steps).fit(draw, evaluate)
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path, draw):
+    settings = replace(SETTINGS, save_seconds=5)
+    fit_until_killed(tmp_path, settings, look=20, draw=draw)
     assert Trainer(tmp_path, settings).progress.step == 15
+
+
+@pytest.mark.parametrize("save_seconds", [6, 8, 100])  # before the evaluation, after it, never
+def test_no_kill_lets_worse_weights_replace_the_best(tmp_path, draw, save_seconds):
+    settings = replace(SETTINGS, save_seconds=save_seconds, evaluate_seconds=8)
+    fit_until_killed(tmp_path, settings, look=10, draw=draw, evaluate=lambda _: {"loss": 1.0})
+    best = (tmp_path / store.BEST).read_bytes()
+    for loss, minutes, kept in ((2.0, 0.2, True), (0.5, 0.3, False)):
+        training = trainer(tmp_path, settings=replace(settings, minutes=minutes))
+        training.fit(draw, lambda _, loss=loss: {"loss": loss})
+        assert ((tmp_path / store.BEST).read_bytes() == best) == kept
+        assert training.progress.best == min(1.0, loss)
+
+
+def test_best_weights_that_are_gone_are_written_at_the_next_evaluation(tmp_path, draw):
+    trainer(tmp_path, settings=replace(SETTINGS, minutes=0.1)).fit(draw, lambda _: {"loss": 1.0})
+    (tmp_path / store.BEST).unlink()
+    trainer(tmp_path, settings=replace(SETTINGS, minutes=0.2)).fit(draw, lambda _: {"loss": 2.0})
+    assert store.load(tmp_path / store.BEST).progress.best == 2.0
 
 
 def test_a_training_starts_from_other_weights(tmp_path, draw):
