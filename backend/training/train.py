@@ -159,6 +159,10 @@ class Trainer:
         Args:
             draw: Draws one example at random; called on other threads.
             evaluate: Called with the moving average now and then, and at the end.
+
+        Raises:
+            TrainingError: the loss is no longer finite.
+            DepthshotError: nothing can be drawn any more; a checkpoint is written first.
         """
         settings, budget = self.settings, self.settings.minutes * 60
         begun = self._clock()
@@ -180,7 +184,7 @@ class Trainer:
                 rate = schedule(
                     self.progress.step, self.progress.elapsed / budget, highest=settings.rate
                 )
-                window.add(*self.step(feeder.take().to(self.device), rate))
+                window.add(*self.step(self._take(feeder).to(self.device), rate))
                 now = self._clock()
                 elapsed = before + now - begun
                 self.progress = replace(self.progress, elapsed=elapsed)
@@ -197,6 +201,14 @@ class Trainer:
             self._evaluate(evaluate)
         self.save()
         return self.progress
+
+    def _take(self, feeder: Feeder) -> Batch:
+        """Return the next batch; where there is none any more, keep what was learned."""
+        try:
+            return feeder.take()
+        except DepthshotError:
+            self.save()
+            raise
 
     def step(self, batch: Batch, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Do one step with a batch at a learning rate; return `flow_loss`'s two numbers.

@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ from backend.training.train import (
     move_average,
     schedule,
 )
+from backend.training.workers import WorkerLost
 
 TINY = {"channels": (8, 16), "blocks": (1, 1)}
 SETTINGS = Settings(minutes=1, crop=32, batch=4, rate=3e-3, log_steps=10, config=TINY)
@@ -333,6 +335,19 @@ def test_best_weights_that_are_gone_are_written_at_the_next_evaluation(tmp_path,
     (tmp_path / store.BEST).unlink()
     trainer(tmp_path, settings=replace(SETTINGS, minutes=0.2)).fit(draw, lambda _: {"loss": 2.0})
     assert store.load(tmp_path / store.BEST).progress.best == 2.0
+
+
+def test_a_training_that_can_draw_nothing_any_more_keeps_what_it_learned(tmp_path, draw):
+    drawn = count()
+
+    def end(random: np.random.Generator) -> Example:
+        if next(drawn) >= 7 * SETTINGS.batch:
+            raise WorkerLost("The process has ended.")
+        return draw(random)
+
+    with pytest.raises(WorkerLost):
+        trainer(tmp_path).fit(end)
+    assert store.load_progress(tmp_path / store.LATEST).step == 7
 
 
 def test_a_training_starts_from_other_weights(tmp_path, draw):

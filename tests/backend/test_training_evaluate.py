@@ -24,11 +24,12 @@ from backend.training.curves import draw_curves, read_log
 from backend.training.evaluate import HELD_OUT, evaluate, load_examples, save_examples, spread
 from backend.training.flops import count_cost, count_parameters
 from backend.training.metrics import Comparison, detail, sliced_distance
-from backend.training.pool import MOST_PROCESSES, STRIDE
 from backend.training.prepare import prepare
+from backend.training.ring import MOST_PROCESSES
 from backend.training.scenes import Example, make_examples
 from backend.training.sheet import compare
 from backend.training.train import LOG
+from backend.training.workers import STRIDE
 from tests.analytic import write_exr
 from tests.drafts import ramp
 

@@ -1,15 +1,10 @@
-"""The scenes that the draft model learns from, and the pool that makes them ahead."""
-
-import time
+"""The scenes that the draft model learns from."""
 
 import numpy as np
 import pytest
 import torch
 
-from backend.errors import StorageError
 from backend.geometry import camera_to_world_cv
-from backend.training import pool
-from backend.training.pool import Pool, WorkerLost
 from backend.training.scenes import contact_sheet, make_examples
 from backend.training.scenes.atlas import Atlas, texels
 from backend.training.scenes.build import Builder
@@ -26,14 +21,7 @@ SIZE = 64
 SEEDS = range(40, 50)
 CPU = torch.device("cpu")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    # Pictures this small only make threads wait for each other.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -255,65 +243,3 @@ def test_the_contact_sheet_has_a_row_a_scene():
     sheet = contact_sheet([40, 41], size=SIZE)
     assert sheet.shape == (2 * SIZE, 8 * SIZE, 3)
     assert sheet.dtype == np.uint8
-
-
-def opened(folder, **changes):
-    return Pool.start(folder, **{"examples": 6, "size": SIZE, "processes": 1, "seed": 5} | changes)
-
-
-def test_a_pool_is_drawn_from_while_it_is_refreshed_and_used_on_by_the_next(tmp_path):
-    random = np.random.default_rng(0)
-    with opened(tmp_path) as running:
-        running.wait(6)
-        first = running.draw(random)
-        assert first.truth.shape == (3, SIZE, SIZE)
-        expected = {example.truth.tobytes() for scene in range(5, 9)
-                    for example in make_examples(scene, size=SIZE)}  # fmt: skip
-        assert first.truth.tobytes() in expected
-        while running.made < 9:
-            running.draw(random)
-            time.sleep(0.02)
-        with pytest.raises(ValueError, match="room for 6"):
-            running.wait(7)
-        made = running.made
-        with pytest.raises(StorageError, match="in use"):
-            opened(tmp_path)
-    with opened(tmp_path) as again:
-        assert again.count == 6
-        assert again.made >= made
-        again.draw(random)
-    with opened(tmp_path, examples=4) as other:
-        assert other.count == 0
-
-
-def test_a_row_that_is_being_written_is_not_drawn_and_is_written_again(tmp_path, scenes):
-    first, second = scenes[SEEDS[0]][:2]
-    pool._prepare(tmp_path, examples=2, size=SIZE)
-    ring = pool._open(tmp_path)
-    ring.put(1, first)
-    np.testing.assert_array_equal(ring.get(1).truth, first.truth)
-    assert ring.whole().tolist() == [1]
-    ring.stamps[1] += 1  # as a process that is killed leaves it
-    assert ring.get(1) is None
-    assert len(ring.whole()) == 0
-    ring.put(1, second)
-    again = pool._open(tmp_path)
-    np.testing.assert_array_equal(again.get(1).filled, second.filled)
-    assert again.whole().tolist() == [1]
-
-
-def test_a_process_that_dies_is_said_at_the_next_draw(tmp_path):
-    with opened(tmp_path) as running:
-        running.wait(1)
-        running._processes[0].terminate()
-        running._processes[0].join()
-        with pytest.raises(WorkerLost, match="scenes-0, which renders examples, ended with code"):
-            running.draw(np.random.default_rng(0))
-
-
-def test_a_pool_that_cannot_be_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="make no pool"):
-        opened(tmp_path, processes=7)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot hold the examples"):
-        opened(tmp_path / "file" / "pool")
