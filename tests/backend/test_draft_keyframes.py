@@ -128,6 +128,13 @@ def test_what_moves_takes_nothing_from_a_keyframe_and_gives_it_nothing(tmp_path)
         made = compose(sight, maker.keyframes, moving=moving[3], fallback=WHITE)
         assert bool(made.left[moving[3]].all())
         assert float(made.left[~moving[3]].float().mean()) < 0.05
+        alone = compose(sight, [], moving=moving[3], fallback=WHITE)
+        inner = moving[3] & ~sight.silhouette
+        assert torch.equal(made.colour[:, inner], alone.colour[:, inner])
+        blind = replace(sight, seen=torch.zeros_like(sight.seen))
+        made = compose(blind, maker.keyframes, moving=moving[3], fallback=WHITE)
+        assert float(made.left[~moving[3]].float().mean()) < 0.7
+        assert bool((made.colour[:, inner] == 1).all())
 
 
 def test_of_a_frame_of_which_nothing_is_known_all_has_the_fallback_colour(shot):

@@ -1,7 +1,9 @@
 """One frame of stills and keyframes: what each pixel is taken from, before anything is generated.
 
 A pixel that a still shows is the projection's own. Else the first keyframe that shows its point of
-the world gives its colour. What is left is filled from the background beside it.
+the world gives its colour. What is left is filled from the background beside it, and what moves by
+itself from what the stills show alone: no keyframe shows things that move, and the few pixels of a
+keyframe that happen to lie at their depth would give all of them their noise.
 """
 
 from __future__ import annotations
@@ -55,11 +57,21 @@ def compose(
     unseen = ~sight.seen
     lent = lend(keyframes, sight, unseen if moving is None else unseen & ~moving)
     left = unseen & ~lent.taken
-    if bool(left.all()):
-        colour = fallback[:, None, None].expand_as(sight.colour)
-    else:
-        colour = fill_unseen(replace(sight, surface=lent.surface), lent.colour, ~left)
+    known = replace(sight, surface=lent.surface)
+    colour = _fill(known, lent.colour, ~left, fallback)
+    if moving is not None and bool((moving & left).any()):
+        alone = _fill(known, sight.colour, sight.seen, fallback)
+        colour = torch.where(moving & left, alone, colour)
     left_share = left.to(colour.dtype)
     soft = soften(torch.cat([colour, left_share[None]]), sight.hard & ~lent.mixed)
     generated = soften(unseen[None].to(colour.dtype), sight.hard)[0]
     return Composite(soft[:3], generated, left, soft[3], lent.surface, sight.silhouette)
+
+
+def _fill(
+    sight: Sight, colour: torch.Tensor, seen: torch.Tensor, fallback: torch.Tensor
+) -> torch.Tensor:
+    """Return colours (3, H, W) filled where not `seen` (H, W) bool."""
+    if not bool(seen.any()):
+        return fallback[:, None, None].expand_as(colour)
+    return fill_unseen(sight, colour, seen)
