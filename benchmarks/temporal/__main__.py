@@ -1,0 +1,70 @@
+"""Makes clips, trains, makes the held-out clips in every way, scores them and prints the table.
+
+    python -m benchmarks.temporal --out FOLDER --minutes 7
+
+Minutes are of CPU time on one thread, for each way of training. Clips and weights stay in FOLDER
+and are not made again, so an interrupted run goes on; give another folder for other settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import torch
+
+from .clips import Clip, make_clip
+from .table import markdown
+from .trial import WIDTHS, measure, train_all
+
+log = logging.getLogger(__name__)
+
+HELD_OUT = 1_000_000  # first seed of the clips that are not trained on
+
+
+def clips_of(folder: Path, seeds: range, *, size: int) -> list[Clip]:
+    """Return the clips of some seeds, made where the folder lacks them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    clips = []
+    for seed in seeds:
+        file = folder / f"{size}-{seed}.npz"
+        if not file.exists():
+            part = file.with_suffix(".part.npz")
+            make_clip(seed, size=size).save(part)
+            part.replace(file)
+        clips.append(Clip.load(file))
+    log.info("%d clips of %d pixels from seed %d on", len(clips), size, seeds.start)
+    return clips
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.temporal",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=7.0)
+    parser.add_argument("--clips", type=int, default=400, help="to train on")
+    parser.add_argument("--held-out", type=int, default=16)
+    parser.add_argument("--size", type=int, default=128, help="pixels a side")
+    parser.add_argument("--seeds", type=int, default=3, help="takes of each clip in each way")
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="of the networks")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    folder = options.out / "clips"
+    clips = clips_of(folder, range(options.clips), size=options.size)
+    held_out = clips_of(folder, range(HELD_OUT, HELD_OUT + options.held_out), size=options.size)
+    trained = train_all(options.out, clips, minutes=options.minutes, widths=tuple(options.widths))
+    text = markdown(measure(trained, held_out, seeds=range(options.seeds)), trained, held_out)
+    sys.stdout.write(text + "\n")
+    (options.out / "table.md").write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
