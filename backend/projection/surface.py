@@ -28,7 +28,8 @@ def describe_surface(inverse: torch.Tensor) -> torch.Tensor:
     """Return inverse depth, its slopes and its tolerance (4, H, W).
 
     The slope is the smaller of the two one-sided differences where they agree in sign, else 0
-    (minmod): at a silhouette that is the slope on the pixel's own side of the edge.
+    (minmod): at a silhouette that is the slope on the pixel's own side of the edge. At the border
+    of the map, where there is one difference, that between the next two pixels is the other.
     """
     slope_x, slope_y = _minmod(inverse, axis=1), _minmod(inverse, axis=0)
     tolerance = RELATIVE_TOLERANCE * inverse
@@ -96,8 +97,11 @@ def facing(surface: torch.Tensor, camera: Camera) -> torch.Tensor:
 
 
 def _minmod(values: torch.Tensor, *, axis: int) -> torch.Tensor:
+    size = values.shape[axis]
+    if size == 1:
+        return torch.zeros_like(values)
     steps = torch.diff(values, dim=axis)
-    before = functional.pad(steps, (1, 0) if axis == 1 else (0, 0, 1, 0))
-    after = functional.pad(steps, (0, 1) if axis == 1 else (0, 0, 0, 1))
+    first, last = steps.narrow(axis, min(1, size - 2), 1), steps.narrow(axis, max(0, size - 3), 1)
+    before, after = torch.cat([first, steps], dim=axis), torch.cat([steps, last], dim=axis)
     smaller = torch.where(before.abs() < after.abs(), before, after)
     return torch.where(before * after > 0, smaller, torch.zeros_like(smaller))

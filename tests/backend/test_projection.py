@@ -329,3 +329,37 @@ def test_depth_that_is_hardly_a_number_has_a_finite_inverse():
     inverse = inverse_depth(depth, device=CPU)
     assert inverse.isfinite().all()
     assert inverse[0, 1:].tolist() == [0.5, 0.0]
+
+
+def test_a_floor_is_a_floor_up_to_the_border():
+    """A camera that looks down at a grey floor past a white card: what the card hid is grey."""
+    width, height = SIZE
+    cos, sin = np.cos(0.5), np.sin(0.5)
+    pose = ((1.0, 0.0, 0.0, 0.0), (0.0, cos, sin, 1.5), (0.0, -sin, cos, 0.0), (0.0, 0.0, 0.0, 1.0))
+    camera = replace(view(0)[0], transform_matrix=pose)
+    down = sin + cos * (np.arange(height) + 0.5 - camera.cy) / camera.fl_y  # of rays of depth 1
+    depth = np.repeat((1.5 / down)[:, None], width, axis=1).astype(np.float32)
+    depth[70:, 80:130] = 1.9
+    surface = surface_of(depth)
+    axis = facing(surface, camera)
+    assert (axis[-2:, :80] == 1).all()
+    assert (axis[-2:, 131:] == 1).all()
+    assert torch.equal(axis[-1], axis[-2])
+    assert torch.equal(axis[0], axis[1])
+    colour = torch.full((3, height, width), 0.3)
+    colour[:, 70:, 80:130] = 1.0
+    seen = torch.ones(height, width, dtype=torch.bool)
+    seen[70:, 130:160] = False
+    filled = fill_holes(colour * seen, seen, surface, camera)
+    assert filled[:, -1, 130:160].numpy() == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_silhouette_between_the_last_two_pixels_is_one(turn):
+    depth = np.full((6, 8), 5.0, np.float32)
+    depth[:, -1] = 2.0
+    wanted = np.zeros((6, 8), bool)
+    wanted[:, -2:] = True
+    surface = surface_of(np.rot90(depth, turn))
+    assert np.array_equal(edges(surface).numpy(), np.rot90(wanted, turn))
+    assert surface[1:3].abs().max() == 0
