@@ -7,6 +7,9 @@ export    weights as they ship
 samples   what the training sees
 curves    how a training went
 flops     what the network costs
+
+exit status: 0 it worked; 1 it failed, with one sentence on stderr; 2 the command was wrong; 130 it
+was stopped, and what is finished is kept
 """
 
 from __future__ import annotations
@@ -14,15 +17,18 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import DepthshotError
+from ..errors import Cancelled, DepthshotError, SettingError
+from ..locks import FileLock
 
 _FIRST = 64  # examples that a training begins with
 _LOOKED_AT = 24  # windows of rendered shots at an evaluation within a training
+_LOCK_FILE = "in-use.lock"  # in a run's folder
 _SIZES = ((128, 128), (480, 832))  # of `flops`
 
 
@@ -31,11 +37,10 @@ def train(options: argparse.Namespace) -> None:
     import torch
 
     from .evaluate import evaluate, held_out, load_examples, spread
-    from .pool import Pool
-    from .train import Settings, Trainer
+    from .pool import Pool, check_pool
+    from .settings import Settings
+    from .train import Trainer
 
-    rendered = load_examples(options.blender) if options.blender else []
-    rendered = spread(rendered, _LOOKED_AT)
     settings = Settings(
         minutes=options.minutes,
         crop=options.crop,
@@ -46,19 +51,24 @@ def train(options: argparse.Namespace) -> None:
         texture=options.texture,
         texture_share=options.texture_share,
         compile=options.compile,
-        evaluate_seconds=options.evaluate_minutes * 60,
+        evaluate_minutes=options.evaluate_minutes,
     )
+    ring = {"examples": options.pool_size, "size": options.size, "processes": options.processes}
+    check_pool(**ring)
+    if options.crop > options.size:
+        raise SettingError(f"--crop {options.crop} is larger than --size {options.size}; cut less.")
+    rendered = spread(load_examples(options.blender), _LOOKED_AT) if options.blender else []
     trainer = Trainer(options.out, settings, device=options.device, start=options.start)
+    if trainer.over:
+        _say(f"The {options.minutes:g} minutes of {options.out} are over; to go on, give more.")
+        return
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: trainer.stop())
     torch.backends.cudnn.benchmark = True
-    with Pool.start(
-        options.pool,
-        examples=options.pool_size,
-        size=options.size,
-        processes=options.processes,
-        seed=options.seed,
-    ) as pool:
+    with (
+        FileLock(options.out / _LOCK_FILE),
+        Pool.start(options.pool, seed=options.seed, **ring) as pool,
+    ):
         scenes = held_out()
 
         def measure(network):
@@ -66,8 +76,13 @@ def train(options: argparse.Namespace) -> None:
             found = evaluate(network, rendered) if rendered else {}
             return metrics | {f"blender_{name}": value for name, value in found.items()}
 
-        pool.wait(min(_FIRST, options.pool_size))
-        trainer.fit(pool.draw, measure)
+        pool.wait(min(_FIRST, options.pool_size), until=lambda: trainer.stopped)
+        if not trainer.stopped:
+            trainer.fit(pool.draw, measure)
+    if trainer.stopped:
+        step = trainer.progress.step
+        raise Cancelled(f"Stopped at step {step}; give the same command again to go on.")
+    _say(f"Trained, {trainer.progress.step} steps; `evaluate {options.out}` measures the weights.")
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -88,10 +103,11 @@ def evaluate(options: argparse.Namespace) -> None:
     from .checkpoint import load_network
     from .evaluate import evaluate as measure
     from .evaluate import held_out, load_examples
+    from .settings import find_device
     from .sheet import compare
 
+    network = load_network(options.place).to(find_device(options.device))
     examples = load_examples(options.blender) if options.blender else held_out()
-    network = load_network(options.place).to(options.device)
     settings = {"steps": options.steps, "shift": options.shift}
     _say(json.dumps(measure(network, examples, **settings), indent=1))
     if options.sheet:
@@ -119,7 +135,7 @@ def curves(options: argparse.Namespace) -> None:
     """Draw a training's loss and evaluations."""
     from .curves import draw_curves, read_log
 
-    options.out.write_text(draw_curves(read_log(options.place)), encoding="utf-8")
+    _write(draw_curves(read_log(options.place)).encode(), options.out)
 
 
 def flops(options: argparse.Namespace) -> None:
@@ -142,12 +158,37 @@ def _say(line: str) -> None:
 def _write_png(picture, path: Path) -> None:
     from ..png import encode
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(picture))
+    _write(encode(picture), path)
 
 
-def _numbers(text: str) -> list[int]:
+def _write(content: bytes, path: Path) -> None:
+    from .checkpoint import writing
+
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _seeds(text: str) -> list[int]:
+    if not all(part.isdecimal() for part in text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} are no seeds; give numbers, as in 0,1,2")
     return [int(part) for part in text.split(",")]
+
+
+def _steps(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of steps from 1 up")
+    return int(text)
+
+
+def _shift(text: str) -> float:
+    try:
+        shift = float(text)
+    except ValueError:
+        shift = math.nan
+    if not 0 < shift < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no shift; give a number above 0")
+    return shift
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -171,16 +212,16 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("place", type=Path, metavar="RUN|WEIGHTS")
     command.add_argument("--blender", type=Path, metavar="EXAMPLES.npz", help="of `prepare`")
     command.add_argument("--sheet", type=Path, metavar="OUT.png")
-    command.add_argument("--steps", type=int, default=4)
-    command.add_argument("--shift", type=float, default=1.0, help="of the sampler's flow times")
+    command.add_argument("--steps", type=_steps, default=4)
+    command.add_argument("--shift", type=_shift, default=1.0, help="of the sampler's flow times")
     command.add_argument("--device", default="cpu")
     command = add(export)
     command.add_argument("place", type=Path, metavar="RUN|CHECKPOINT")
     command.add_argument("--out", type=Path, default=Path("backend/models/draft/weights"))
-    command.add_argument("--shift", type=float, default=1.0, help="of the sampler's flow times")
+    command.add_argument("--shift", type=_shift, default=1.0, help="of the sampler's flow times")
     command = add(samples)
     command.add_argument("--out", type=Path, required=True, metavar="SHEET.png")
-    command.add_argument("--seeds", type=_numbers, default=[0, 1, 2], metavar="0,1,2")
+    command.add_argument("--seeds", type=_seeds, default=[0, 1, 2], metavar="0,1,2")
     command = add(curves)
     command.add_argument("place", type=Path, metavar="RUN")
     command.add_argument("--out", type=Path, required=True, metavar="CURVES.svg")
@@ -207,19 +248,28 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     command.add_argument("--compile", action="store_true", help="let torch compile the network")
     command.add_argument("--evaluate-minutes", type=float, default=8.0, metavar="MINUTES")
     command.add_argument("--blender", type=Path, metavar="EXAMPLES.npz", help="of `prepare`")
-    command.add_argument("--start", type=Path, metavar="PLACE", help="first weights: a run, ...")
+    command.add_argument("--start", type=Path, metavar="RUN|WEIGHTS",
+                         help="first weights of a new training (random ones)")  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; return its exit status: 0 it worked, 1 it failed, 2 it was wrong."""
+    """Run one command; return its exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+    except SettingError as reason:
+        return _fail(reason, 2)
+    except (Cancelled, KeyboardInterrupt) as reason:
+        return _fail(reason if isinstance(reason, Cancelled) else "Stopped.", 130)
     except DepthshotError as reason:
-        sys.stderr.write(f"{reason}\n")
-        return 1
+        return _fail(reason, 1)
     return 0
+
+
+def _fail(reason: object, status: int) -> int:
+    sys.stderr.write(f"{reason}\n")
+    return status
 
 
 if __name__ == "__main__":

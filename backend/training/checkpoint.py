@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from ..errors import DepthshotError
+from ..errors import DepthshotError, StorageError
 from ..models.draft.load import load_pipeline
 from ..models.draft.network import DraftNetwork
 
@@ -57,6 +57,7 @@ class Checkpoint:
 
     Attributes:
         config: Arguments of the `DraftNetwork`.
+        settings: How it was trained last, of `Settings.to_json`; empty where that is not known.
         weights: The network's tensors by name.
         average: Their exponential moving average.
         optimizer: The optimizer's tensors by number of the parameter and name, as "3/exp_avg".
@@ -64,6 +65,7 @@ class Checkpoint:
     """
 
     config: Mapping[str, Any]
+    settings: Mapping[str, Any]
     weights: Mapping[str, torch.Tensor]
     average: Mapping[str, torch.Tensor]
     optimizer: Mapping[str, torch.Tensor]
@@ -71,7 +73,11 @@ class Checkpoint:
 
 
 def save(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint; whoever reads `path` finds the former one or the whole new one."""
+    """Write a checkpoint; whoever reads `path` finds the former one or the whole new one.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     tensors = {
         prefix + name: tensor.detach().cpu().contiguous()
         for prefix, group in (
@@ -81,13 +87,33 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         )
         for name, tensor in group.items()
     }
-    numbers = {"config": dict(checkpoint.config), "progress": asdict(checkpoint.progress)}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    numbers = {
+        "config": dict(checkpoint.config),
+        "settings": dict(checkpoint.settings),
+        "progress": asdict(checkpoint.progress),
+    }
     part = path.with_name(path.name + ".part")
-    save_file(tensors, part, metadata={"format": _FORMAT, "numbers": json.dumps(numbers)})
-    with part.open("rb+") as written:  # Windows flushes only what may be written
-        os.fsync(written.fileno())
-    part.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, part, metadata={"format": _FORMAT, "numbers": json.dumps(numbers)})
+        with part.open("rb+") as written:  # Windows flushes only what may be written
+            os.fsync(written.fileno())
+        part.replace(path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say in one sentence when `path` cannot be written.
+
+    Raises:
+        StorageError: writing failed within the `with` statement.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as reason:
+        raise StorageError(
+            f"{path} cannot be written ({reason}); make room there, or give another place."
+        ) from reason
 
 
 def load(path: Path) -> Checkpoint:
@@ -103,6 +129,7 @@ def load(path: Path) -> Checkpoint:
             groups[prefix + slash][name] = file.get_tensor(key)
     return Checkpoint(
         config=numbers["config"],
+        settings=numbers.get("settings", {}),  # none in older ones
         weights=groups[_WEIGHTS],
         average=groups[_AVERAGE],
         optimizer=groups[_OPTIMIZER],

@@ -17,6 +17,7 @@ from ..errors import DepthshotError
 from ..models.draft.condition import encode, residual_of
 from ..models.draft.network import DraftNetwork
 from ..models.draft.pipeline import DraftPipeline
+from .checkpoint import writing
 from .loss import flow_loss, mix_noise
 from .metrics import Comparison
 from .scenes import Example, make_examples
@@ -126,14 +127,20 @@ class Frame:
 
 
 def save_examples(examples: Sequence[Example], path: Path) -> None:
-    """Write examples into an .npz file."""
+    """Write examples into an .npz file, whatever its name.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     arrays = {
         f"{number:04d}_{name}": getattr(example, name)
         for number, example in enumerate(examples)
         for name in _PLANES
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, **arrays)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:  # given a path, numpy would change the name
+            np.savez_compressed(file, **arrays)
 
 
 def load_examples(path: Path) -> list[Example]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import DepthshotError
 from ..models.draft.load import save_pipeline
 from ..models.weights import MAX_BYTES
-from .checkpoint import load_network
+from .checkpoint import load_network, writing
 from .evaluate import scheduler_of
 from .flops import count_parameters
 
@@ -24,6 +24,7 @@ def export(place: Path, folder: Path, *, shift: float = 1.0) -> int:
 
     Raises:
         DepthshotError: they would be larger than MAX_BYTES; nothing is written.
+        StorageError: the folder cannot be written.
     """
     network = load_network(place)
     bytes_ = count_parameters(network) * _HALF
@@ -32,5 +33,6 @@ def export(place: Path, folder: Path, *, shift: float = 1.0) -> int:
             f"The weights of {place} take {bytes_ / 1e6:.1f} MB and {MAX_BYTES / 1e6:.0f} are"
             " allowed; train a narrower network."
         )
-    save_pipeline(network, folder, scheduler=scheduler_of(shift))
+    with writing(folder):
+        save_pipeline(network, folder, scheduler=scheduler_of(shift))
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -86,8 +87,8 @@ class Pool:
         """Examples written since the ring was made, those overwritten since included."""
         return int((self._ring.stamps // 2).sum())
 
-    def wait(self, count: int) -> None:
-        """Return once `count` examples can be drawn.
+    def wait(self, count: int, *, until: Callable[[], bool] = lambda: False) -> None:
+        """Return once `count` examples can be drawn, or `until` says so.
 
         Raises:
             WorkerLost: a process ends again and again.
@@ -98,7 +99,9 @@ class Pool:
                 f"the pool has room for {len(self._ring.stamps)} examples, so {count} will never"
                 " be there; make it larger or wait for fewer."
             )
-        while self.count < count:
+        if self.count < count:
+            _log.info("Waiting for the first %d examples", count)
+        while self.count < count and not until():
             self._workers.check()
             time.sleep(_PAUSE)
 

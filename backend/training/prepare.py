@@ -36,7 +36,8 @@ def prepare(shot: Path, truth: Path) -> list[Example]:
         truth: A folder with `frames/0001.png` of some of its frames.
 
     Raises:
-        ShotError: the shot cannot be read, or no window of it holds enough unseen pixels.
+        ShotError: the shot or a true frame cannot be read, its size is another, or no window of
+            it holds enough unseen pixels.
     """
     reader = ShotReader(shot)
     walk = Walk(reader, _CPU, tick=lambda: None)
@@ -56,6 +57,11 @@ def prepare(shot: Path, truth: Path) -> list[Example]:
     examples = []
     for projection, file in frames:
         picture = media.read_still(file).pixels
+        if picture.shape[1::-1] != reader.shot.size:
+            raise ShotError(
+                f"{file} has {picture.shape[1]} x {picture.shape[0]} pixels and the shot"
+                f" {reader.shot.size[0]} x {reader.shot.size[1]}; render the truth at that size."
+            )
         whole = Example(
             filled=_planes(to_image(projection.colour)),
             truth=_planes(np.round(picture * 255).astype(np.uint8)),

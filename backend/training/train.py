@@ -13,21 +13,22 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..errors import DepthshotError
+from ..errors import DepthshotError, SettingError
 from ..models.draft.condition import RESIDUAL_SCALE
 from ..models.draft.network import DraftNetwork
 from . import checkpoint as store
 from .batches import Batch, Draw, Feeder, make_batch
 from .checkpoint import Checkpoint, Progress
 from .loss import draw_times, flow_loss, mix_noise
+from .settings import Settings, find_device
 from .texture import STEPS, sample_last, texture_loss
 
 log = logging.getLogger(__name__)
@@ -48,41 +49,6 @@ Evaluate = Callable[[DraftNetwork], dict[str, float | None]]
 
 class TrainingError(DepthshotError):
     """A training cannot go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to train.
-
-    Attributes:
-        minutes: Wall clock of the whole training, over all its starts.
-        crop: Pixels of a crop's side.
-        batch: Crops of a step.
-        rate: The highest learning rate.
-        seed: Of weights, batches and noise.
-        threads: That make batches ahead.
-        texture: Weight of `texture_loss` in the last stage; 0 for none.
-        texture_share: Of the time, that the last stage takes.
-        compile: Whether torch compiles the network first (worth it on a GPU).
-        log_steps: Steps between two lines of the log.
-        save_seconds: Between two checkpoints; a killed run loses no more.
-        evaluate_seconds: Between two evaluations.
-        config: Arguments of a new `DraftNetwork`.
-    """
-
-    minutes: float
-    crop: int = 128
-    batch: int = 16
-    rate: float = 8e-4
-    seed: int = 0
-    threads: int = 1
-    texture: float = 0.0
-    texture_share: float = 0.3
-    compile: bool = False
-    log_steps: int = 50
-    save_seconds: float = 120.0
-    evaluate_seconds: float = 480.0
-    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Trainer:
@@ -114,8 +80,10 @@ class Trainer:
 
         Raises:
             CheckpointError: a checkpoint is damaged, or there is none at `start`.
+            SettingError: the device cannot be used, or the network cannot be given such crops.
+            StorageError: the folder cannot be made.
         """
-        self.run, self.settings, self.device = run, settings, torch.device(device)
+        self.run, self.settings, self.device = run, settings, find_device(device)
         self._clock, self._stopped = clock, False
         latest = run / store.LATEST
         saved = store.load(latest) if latest.exists() else None
@@ -127,6 +95,12 @@ class Trainer:
             network = store.load_network(start)
         else:
             network = DraftNetwork(**settings.config)
+        if settings.crop % network.multiple:
+            raise SettingError(
+                f"--crop must be a multiple of {network.multiple}, not {settings.crop}."
+            )
+        with store.writing(run):
+            run.mkdir(parents=True, exist_ok=True)
         self.network = network.to(self.device, memory_format=torch.channels_last).train()
         self.network.requires_grad_(True)  # saved weights come for use alone
         self.average = DraftNetwork(**store.arguments_of(network)).to(self.device).eval()
@@ -147,11 +121,33 @@ class Trainer:
         best = run / store.BEST
         kept = store.load_progress(best).best if best.exists() else None
         self.progress = replace(self.progress, best=kept)
+        log.info("%s", self._beginning(saved, start))
         self._forward = torch.compile(self.network) if settings.compile else self.network
+
+    def _beginning(self, saved: Checkpoint | None, start: Path | None) -> str:
+        """Return what the training begins with, in words."""
+        settings = self.settings
+        if saved is None:
+            weights = "random weights" if start is None else f"the weights of {start}"
+            return f"A new training in {self.run}, of {settings.minutes:g} minutes, from {weights}"
+        minutes = f"{self.progress.elapsed / 60:.1f} of {settings.minutes:g} minutes"
+        line = f"Going on in {self.run} at step {self.progress.step}, after {minutes}"
+        changes = settings.changes(saved.settings)
+        return f"{line}, with {changes}" if changes else line
 
     def stop(self) -> None:
         """Have `fit` save and return after the step that is being done; callable from a signal."""
         self._stopped = True
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
+
+    @property
+    def over(self) -> bool:
+        """Whether all minutes are over."""
+        return self.progress.elapsed >= self.settings.minutes * 60
 
     def fit(self, draw: Draw, evaluate: Evaluate | None = None) -> Progress:
         """Train until the minutes are over or `stop` is called, and return how far it is.
@@ -192,14 +188,15 @@ class Trainer:
                     self._write(window.close(now, settings.batch) | {"rate": rate})
                 if elapsed >= budget or self._stopped:
                     break
-                if evaluate and elapsed - self.progress.evaluated >= settings.evaluate_seconds:
+                if evaluate and elapsed - self.progress.evaluated >= settings.evaluate_minutes * 60:
                     self._evaluate(evaluate)
                 if elapsed - saved >= settings.save_seconds:
                     self.save()
                     saved = elapsed
+        self.save()  # an evaluation takes its time, and may be killed
         if evaluate and not self._stopped and self.progress.evaluated < self.progress.elapsed:
             self._evaluate(evaluate)
-        self.save()
+            self.save()
         return self.progress
 
     def _take(self, feeder: Feeder) -> Batch:
@@ -231,8 +228,7 @@ class Trainer:
             total = loss + self.settings.texture * self._texture(batch, noise, random)
         if not bool(total.isfinite()):
             raise TrainingError(
-                f"The loss is no longer finite at step {progress.step}; start again from"
-                f" {self.run / store.LATEST} with a lower rate."
+                f"The loss is no longer finite at step {progress.step}; {self._way_back()}."
             )
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -247,6 +243,12 @@ class Trainer:
             progress, step=progress.step + 1, samples=progress.samples + len(times)
         )
         return loss.detach(), pure
+
+    def _way_back(self) -> str:
+        latest = self.run / store.LATEST
+        if not latest.exists():
+            return "nothing was saved before, so start again with a lower --rate"
+        return f"give the same command with a lower --rate, and it goes on from {latest}"
 
     @property
     def _finishing(self) -> bool:
@@ -276,6 +278,7 @@ class Trainer:
         store.save(
             Checkpoint(
                 config=store.arguments_of(self.network),
+                settings=self.settings.to_json(),
                 weights=self.network.state_dict(),
                 average=self.average.state_dict(),
                 optimizer=store.flatten_state(self.optimizer),
@@ -306,8 +309,8 @@ class Trainer:
             "seconds": round(progress.elapsed, 1),
         }
         line = json.dumps(where | _rounded(entry))
-        self.run.mkdir(parents=True, exist_ok=True)
-        with (self.run / LOG).open("a", encoding="utf-8") as file:
+        path = self.run / LOG
+        with store.writing(path), path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         log.info("%s", line)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from backend.errors import SettingError, StorageError
 from backend.models.draft.condition import CHANNELS, RESIDUAL_SCALE
 from backend.training import checkpoint as store
 from backend.training.batches import LEAST_GENERATED, Batch, Feeder, cut, make_batch
@@ -250,7 +251,7 @@ def test_a_small_training_lowers_the_loss(tmp_path, draw):
         seen.append(network)
         return {"loss": 5.0 - len(seen)}
 
-    training = trainer(tmp_path, settings=replace(SETTINGS, minutes=4, evaluate_seconds=60))
+    training = trainer(tmp_path, settings=replace(SETTINGS, minutes=4, evaluate_minutes=1))
     done = training.fit(draw, evaluate)
     entries = log_of(tmp_path)
     losses = [entry["loss"] for entry in entries if "loss" in entry]
@@ -320,7 +321,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path, draw):
 
 @pytest.mark.parametrize("save_seconds", [6, 8, 100])  # before the evaluation, after it, never
 def test_no_kill_lets_worse_weights_replace_the_best(tmp_path, draw, save_seconds):
-    settings = replace(SETTINGS, save_seconds=save_seconds, evaluate_seconds=8)
+    settings = replace(SETTINGS, save_seconds=save_seconds, evaluate_minutes=8 / 60)
     fit_until_killed(tmp_path, settings, look=10, draw=draw, evaluate=lambda _: {"loss": 1.0})
     best = (tmp_path / store.BEST).read_bytes()
     for loss, minutes, kept in ((2.0, 0.2, True), (0.5, 0.3, False)):
@@ -361,13 +362,83 @@ def test_a_training_starts_from_other_weights(tmp_path, draw):
         trainer(tmp_path / "third", start=tmp_path / "nowhere")
 
 
-def test_a_loss_that_is_not_finite_ends_the_training(tmp_path, draw):
+def test_a_loss_that_is_not_finite_ends_the_training_and_says_what_to_go_on_from(tmp_path, draw):
     training = trainer(tmp_path)
     with torch.no_grad():
         next(training.network.parameters()).fill_(float("nan"))
-    with pytest.raises(TrainingError, match="no longer finite at step 0"):
+    with pytest.raises(
+        TrainingError, match="step 0; nothing was saved before, so start again with"
+    ):
         training.fit(draw)
     assert not (tmp_path / store.LATEST).exists()
+
+    trainer(tmp_path, settings=replace(SETTINGS, minutes=0.1)).fit(draw)
+    before = (tmp_path / store.LATEST).read_bytes()
+    again = trainer(tmp_path)
+    with torch.no_grad():
+        next(again.network.parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingError, match=rf"step 6; .* goes on from {tmp_path / store.LATEST}"):
+        again.fit(draw)
+    assert (tmp_path / store.LATEST).read_bytes() == before
+
+
+def test_what_is_set_otherwise_than_before_is_said_and_used(tmp_path, draw, caplog):
+    caplog.set_level("INFO")
+    trainer(tmp_path, settings=replace(SETTINGS, minutes=0.1)).fit(draw)
+    changed = replace(SETTINGS, minutes=0.2, batch=2, rate=1e-3, seed=4)
+    done = trainer(tmp_path, settings=changed).fit(draw)
+    assert (done.step, done.samples) == (12, 6 * 4 + 6 * 2)
+    trainer(tmp_path, settings=changed)
+    said = [
+        record.getMessage() for record in caplog.records if str(tmp_path) in record.getMessage()
+    ]
+    assert said == [
+        f"A new training in {tmp_path}, of 0.1 minutes, from random weights",
+        f"Going on in {tmp_path} at step 6, after 0.1 of 0.2 minutes, with minutes 0.2 (was 0.1),"
+        " batch 2 (was 4), rate 0.001 (was 0.003), seed 4 (was 0)",
+        f"Going on in {tmp_path} at step 12, after 0.2 of 0.2 minutes",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"minutes": -1.0}, "--minutes must be above 0, not -1.0."),
+        ({"minutes": math.nan}, "--minutes must be above 0, not nan."),
+        ({"crop": 0}, "--crop must be 1 or more, not 0."),
+        ({"batch": 0}, "--batch must be 1 or more, not 0."),
+        ({"rate": 0.0}, "--rate must be above 0 and at most 1, not 0.0."),
+        ({"seed": -1}, "--seed must be from 0 to 8388607, not -1."),
+        ({"seed": 2**23}, "--seed must be from 0 to 8388607, not 8388608."),
+        ({"threads": 0}, "--threads must be from 1 to 256, not 0."),
+        ({"texture": -0.5}, "--texture must be 0 or more, not -0.5."),
+        ({"texture_share": 1.5}, "--texture-share must be from 0 to 1, not 1.5."),
+        ({"evaluate_minutes": 0.0}, "--evaluate-minutes must be above 0, not 0.0."),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(changes, said):
+    with pytest.raises(SettingError) as refused:
+        replace(SETTINGS, **changes)
+    assert str(refused.value) == said
+
+
+def test_the_largest_seed_has_noise_for_every_step(tmp_path, draw):
+    training = trainer(tmp_path, settings=replace(SETTINGS, minutes=0.05, seed=2**23 - 1))
+    training.progress = replace(training.progress, step=10**9)
+    assert training.fit(draw).step == 10**9 + 3
+
+
+def test_a_crop_or_a_device_that_cannot_be_is_refused(tmp_path):
+    with pytest.raises(SettingError, match="--crop must be a multiple of 4, not 34"):
+        trainer(tmp_path, settings=replace(SETTINGS, crop=34))
+    with pytest.raises(SettingError, match=r"--device abacus cannot be used \(.*\); give cpu or"):
+        trainer(tmp_path, device="abacus")
+
+
+def test_a_run_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"file/run cannot be written \(.*\); make room"):
+        trainer(tmp_path / "file" / "run")
 
 
 def test_the_last_stage_looks_at_textures_too(tmp_path, draw):

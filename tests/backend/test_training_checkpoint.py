@@ -38,6 +38,7 @@ def network() -> DraftNetwork:
 def checkpoint(network) -> Checkpoint:
     return Checkpoint(
         config=arguments_of(network),
+        settings={"batch": 16, "rate": 8e-4},
         weights={name: value + 1 for name, value in network.state_dict().items()},
         average=network.state_dict(),
         optimizer={"0/step": torch.tensor(7.0), "0/exp_avg": torch.randn(3, 2)},
@@ -53,6 +54,7 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path, checkpoint):
     save(checkpoint, tmp_path / "run" / LATEST)
     loaded = load(tmp_path / "run" / LATEST)
     assert loaded.progress == checkpoint.progress
+    assert loaded.settings == checkpoint.settings
     assert same(loaded.weights, checkpoint.weights)
     assert same(loaded.average, checkpoint.average)
     assert same(loaded.optimizer, checkpoint.optimizer)

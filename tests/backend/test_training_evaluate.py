@@ -14,12 +14,20 @@ import pytest
 import torch
 
 from backend.errors import DepthshotError, ShotError
+from backend.locks import FileLock
 from backend.models.draft.load import random_pipeline
 from backend.models.draft.network import DraftNetwork
 from backend.png import SIGNATURE
 from backend.score import patches
 from backend.training.__main__ import main
-from backend.training.checkpoint import LATEST, Checkpoint, Progress, arguments_of, save
+from backend.training.checkpoint import (
+    LATEST,
+    Checkpoint,
+    Progress,
+    arguments_of,
+    load,
+    save,
+)
 from backend.training.curves import draw_curves, read_log
 from backend.training.evaluate import HELD_OUT, evaluate, load_examples, save_examples, spread
 from backend.training.flops import count_cost, count_parameters
@@ -144,6 +152,12 @@ def test_examples_are_kept_in_a_file(tmp_path, examples):
             assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
+def test_examples_lie_where_they_were_sent(tmp_path, examples):
+    save_examples(examples, tmp_path / "new" / "kept.examples")
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["kept.examples"]
+    assert len(load_examples(tmp_path / "new" / "kept.examples")) == len(examples)
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04torn", None])
 def test_a_file_without_examples_is_refused(tmp_path, content):
     if content is not None:
@@ -187,6 +201,9 @@ def test_windows_of_a_shot_with_truth_become_examples(tmp_path):
         assert (example.truth == 77).all(axis=0)[~seen].mean() > 0.8
     with pytest.raises(ShotError, match="give another shot"):
         prepare(shot, tmp_path)
+    cv2.imwrite(str(truth / "frames" / "0002.png"), np.zeros((100, 50, 3), np.uint8))
+    with pytest.raises(ShotError, match=r"0002.png has 50 x 100 pixels and the shot 520 x 272; re"):
+        prepare(shot, truth)
 
 
 def two_frames(folder: Path, *, height: int, width: int) -> tuple[Path, Path]:
@@ -287,7 +304,7 @@ def test_a_log_without_curves_is_refused(tmp_path):
 def run(tmp_path, network) -> Path:
     weights = network.state_dict()
     average = {name: value.clone() for name, value in weights.items()}
-    checkpoint = Checkpoint(arguments_of(network), weights, average, {}, Progress(step=4))
+    checkpoint = Checkpoint(arguments_of(network), {}, weights, average, {}, Progress(step=4))
     save(checkpoint, tmp_path / "run" / LATEST)
     lines = "".join(json.dumps(line) + "\n" for line in entries(evaluated=True))
     (tmp_path / "run" / LOG).write_text(lines)
@@ -317,3 +334,71 @@ def test_a_failure_is_one_sentence(tmp_path, capsys):
     assert len(errors) == 2
     assert "There is no checkpoint" in errors[0]
     assert errors[1] == "Give a TRUTH folder after each SHOT folder."
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        (("--crop", "300"), 2, "--crop 300 is larger than --size 256; cut less."),
+        (("--crop", "100"), 2, "--crop must be a multiple of 16, not 100."),
+        (("--minutes", "-3"), 2, "--minutes must be above 0, not -3.0."),
+        (("--pool-size", "0"), 2, "A pool cannot hold 0 examples; give 1 or more."),
+        (
+            ("--processes", "5000"),
+            2,
+            "5000 processes cannot fill a pool of 6000 examples; give 1 to 256.",
+        ),
+        (("--size", "-5", "--crop", "16"), 2, "-5 pixels a side; give 16 or more."),
+        (("--device", "abacus"), 2, "give cpu or cuda."),
+        (("--batch", "many"), 2, "argument --batch: invalid int value: 'many'"),
+        (("--start", "nowhere"), 1, "There is no checkpoint nowhere; train first."),
+        (("--blender", "nowhere.npz"), 1, "make it with `prepare`."),
+    ],
+)
+def test_a_wrong_training_is_one_sentence_and_makes_no_pool(
+    changes, code, said, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    command = ["train", "--out", "run", "--pool", "pool", "--minutes", "1", *changes]
+    assert ended(command) == code
+    assert capsys.readouterr().err.splitlines()[-1].endswith(said)
+    assert not (tmp_path / "pool").exists()
+    assert not (tmp_path / "run" / LATEST).exists()
+
+
+def test_a_training_that_is_over_says_so_and_one_that_runs_is_left_alone(run, tmp_path, capsys):
+    command = ["train", "--out", str(run), "--pool", str(tmp_path / "pool"), "--minutes"]
+    checkpoint = load(run / LATEST)
+    save(replace(checkpoint, progress=replace(checkpoint.progress, elapsed=60.0)), run / LATEST)
+    assert main([*command, "1"]) == 0
+    assert "The 1 minutes of" in capsys.readouterr().out
+    with FileLock(run / "in-use.lock"):
+        assert main([*command, "2"]) == 1
+    assert "is in use by another Depthshot process" in capsys.readouterr().err
+    assert not (tmp_path / "pool").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        (("evaluate", "run", "--steps", "0"), 2, "'0' is no number of steps from 1 up"),
+        (("evaluate", "run", "--shift", "nan"), 2, "'nan' is no shift; give a number above 0"),
+        (("evaluate", "run", "--device", "abacus"), 2, "give cpu or cuda."),
+        (("samples", "--out", "a.png", "--seeds", "0,x"), 2, "give numbers, as in 0,1,2"),
+        (("curves", "run", "--out", "file/a.svg"), 1, "make room there, or give another place."),
+        (("export", "run", "--out", "file/weights"), 1, "make room there, or give another place."),
+    ],
+)
+def test_a_wrong_command_is_one_sentence(command, code, said, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    assert ended(list(command)) == code
+    assert capsys.readouterr().err.splitlines()[-1].endswith(said)
+
+
+def ended(command: list[str]) -> int:
+    """Return the exit status of a command, whoever decides on it."""
+    try:
+        return main(command)
+    except SystemExit as leaving:
+        return leaving.code
