@@ -14,6 +14,7 @@ from ...projection.walk import Step, Walk, pack, unpack
 from .keyframes import Overview, Reduction, broad
 
 KEPT_BYTES = 384 * 1024**2  # of depth, which is read again beyond that
+TRIMMED = 0.005  # share of a map's pixels that may be nearer than what counts as its nearest
 _AHEAD = 2  # frames that are read at a time
 
 
@@ -23,7 +24,8 @@ class Survey:
     Attributes:
         overviews: One a frame.
         blind: Indices of the frames of which no still shows anything.
-        largest: Inverse depth of the nearest point of any frame.
+        largest: What the network's inverse depth is divided by: that of the nearest points of any
+            frame or still (`_nearest`).
     """
 
     def __init__(self, walk: Walk, *, tick: Callable[[int], None]) -> None:
@@ -39,12 +41,13 @@ class Survey:
         self._moved: dict[int, tuple[np.ndarray, ...]] = {}
         self._reduction = Reduction.of(walk.shot.size)
         self._small = [self._reduce(source) for source in walk.sources]
-        self.largest = max(float(source.surface[0].max()) for source in walk.sources)
         self.blind: set[int] = set()
         self.overviews: list[Overview] = []
         for step in walk.steps(list(range(walk.shot.frames)), ahead=_AHEAD):
             self.overviews.append(self._look(step))
             tick(len(self.overviews))
+        stills = [source.surface[0] for source in walk.sources]
+        self.largest = max(map(_nearest, [*stills, *(view.surface[0] for view in self.overviews)]))
 
     @property
     def any_unseen(self) -> bool:
@@ -73,7 +76,6 @@ class Survey:
             return Overview(step.index, camera, sight.surface, unseen, still, known=False)
         self._keep(step)
         full = step.surface if step.surface is not None else self._walk.surface_of(step.depth)
-        self.largest = max(self.largest, float(full[0].max()))
         surface = self._reduction.surface(full)
         moved = [self._reduction.map(gone) for gone in step.moved or ()]
         seen = torch.zeros_like(surface[0], dtype=torch.bool)
@@ -102,3 +104,14 @@ class Survey:
         surface = self._reduction.surface(source.surface)
         black = torch.zeros_like(surface[:3])
         return make_source(black, surface, self._reduction.camera(source.camera))
+
+
+def _nearest(inverse: torch.Tensor) -> float:
+    """Return the largest of inverse depths (H, W) but for a few outliers; 0 where all is sky.
+
+    A hair before the lens would press everything else into a corner of what the network is told.
+    """
+    hit = inverse[inverse > 0].cpu()  # not every device has `kthvalue`
+    if len(hit) == 0:
+        return 0.0
+    return float(hit.kthvalue(len(hit) - int(TRIMMED * len(hit))).values)
