@@ -16,7 +16,7 @@ from backend.score import score
 
 from .cheat import detail, sharpen_with_noise, world_noise, world_points
 from .rivals import push_pull, telea, to_bytes
-from .scenes import EvalScene
+from .scenes import EvalScene, keep
 from .takes import make_take, read_frame, read_mask, write_frame
 
 STILL, TELEA, PUSH_PULL, PROJECTION = "still repeated", "Telea", "push-pull", "projection"
@@ -44,7 +44,7 @@ def classical_score(scene: EvalScene, way: str) -> Score:
     """Return the score of one way to fill, from the cache where it is there."""
     kept = classical_take(scene, way) / "score.json"
     if not kept.is_file():
-        kept.write_text(json.dumps(score_take(scene, kept.parent)), encoding="utf-8")
+        keep(kept, json.dumps(score_take(scene, kept.parent)).encode())
     return json.loads(kept.read_text(encoding="utf-8"))
 
 

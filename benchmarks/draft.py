@@ -10,10 +10,11 @@ learning, and says of every bar whether it is met; `fills` is its part without a
 whole processes, `picture` puts seeds beside each other.
 
 What needs no learning is kept in `--cache` with its scores, until its code, the shot or the truth
-change. `--quick` uses the last four true frames and leaves out random weights and the second seed:
-enough to compare weights with each other, not for the tables. `--weights` is a folder that
-`save_pipeline` wrote; without it, those in use. Where time is not measured, torch gets one thread
-unless `--threads` says otherwise: on a busy machine several only wait for each other.
+change. One run at a time uses a cache; another at the same time needs a folder of its own.
+`--quick` uses the last four true frames and leaves out random weights and the second seed: enough
+to compare weights with each other, not for the tables. `--weights` is a folder that `save_pipeline`
+wrote; without it, those in use. Where time is not measured, torch gets one thread unless
+`--threads` says otherwise: on a busy machine several only wait for each other.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ import logging
 import subprocess
 import sys
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import torch
 
 from backend.errors import DepthshotError
+from backend.locks import FileLock
 
 from .scenes import EvalScene, find_scenes
 
@@ -77,6 +80,14 @@ def _scenes(options: argparse.Namespace) -> list[EvalScene]:
     return find_scenes(options.shots, options.cache, names=names, most=most)
 
 
+def _alone(options: argparse.Namespace) -> AbstractContextManager[object]:
+    """Return what keeps other runs away from the cache; nothing where there is none."""
+    if options.run is speed:
+        return nullcontext()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    return FileLock(options.cache / "in-use.lock")
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
@@ -121,7 +132,8 @@ def main() -> int:
         torch.set_num_threads(options.threads)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        text = options.run(options)
+        with _alone(options):
+            text = options.run(options)
     except (ValueError, DepthshotError, subprocess.CalledProcessError) as reason:
         sys.stderr.write(f"{reason}\n")
         return 1

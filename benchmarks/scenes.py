@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,12 @@ class EvalScene:
                 (self.truth / "frames" / frame_name(self.frame(index))).read_bytes()
                 for index in self.indices
             ),
-            *(file.read_bytes() for pattern in CODE for file in sorted(ROOT.glob(pattern))),
+            *(
+                part
+                for pattern in CODE
+                for file in sorted(ROOT.glob(pattern))
+                for part in (file.relative_to(ROOT).as_posix().encode(), file.read_bytes())
+            ),
         ]
         kept = self.base / sha256(b"".join(parts)).hexdigest()[:12]
         kept.mkdir(parents=True, exist_ok=True)
@@ -103,7 +109,9 @@ class EvalScene:
         if not kept.is_file():
             footage = Footage(self.known, self.truth, truth=self.truth)
             masks = {str(i): footage.labels(i) == UNSEEN_PIXEL for i in self.indices}
-            np.savez_compressed(kept, **masks)
+            content = BytesIO()
+            np.savez_compressed(content, **masks)
+            keep(kept, content.getvalue())
         with np.load(kept) as masks:
             return {index: masks[str(index)] for index in self.indices}
 
@@ -117,6 +125,13 @@ class EvalScene:
         return self.reader.shot.frame(index)
 
 
+def keep(path: Path, content: bytes) -> None:
+    """Write a file that is kept: whole, or not at all where the run is killed meanwhile."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
 def find_scenes(
     folder: Path, cache: Path, *, names: Sequence[str] = (), most: int | None = None
 ) -> list[EvalScene]:
@@ -124,7 +139,7 @@ def find_scenes(
 
     Args:
         folder: Holds `<scene>/shot` and `<scene>/truth`.
-        cache: Holds what may be kept between runs.
+        cache: Holds what may be kept between runs; nobody else may write there meanwhile.
         names: Which to take; all when empty.
         most: Use at most so many true frames a scene.
 

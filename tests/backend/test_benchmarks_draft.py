@@ -1,22 +1,34 @@
 """The bars of the draft, and the way from shots with a truth to the tables."""
 
 import math
+import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-import torch
 
+from backend.locks import FileLock
 from backend.models.draft.load import random_pipeline, save_pipeline
 from backend.wire import read_shot
-from benchmarks import draft
+from benchmarks import draft, scenes
 from benchmarks.bars import MEAN, SAMPLE, Numbers, Verdict, verdicts
-from benchmarks.classical import CHEAT, CLASSICAL, PROJECTION, PUSH_PULL, TELEA, classical_take
+from benchmarks.classical import (
+    CHEAT,
+    CLASSICAL,
+    PROJECTION,
+    PUSH_PULL,
+    STILL,
+    TELEA,
+    classical_score,
+    classical_take,
+)
 from benchmarks.pictures import MOST_BYTES, largest_hole, sheet, small_jpeg
 from benchmarks.quality import measure_classical, measure_drafts
-from benchmarks.scenes import find_scenes
+from benchmarks.scenes import CODE, ROOT, find_scenes
 from benchmarks.tables import numbers_table, verdicts_table
-from tests.analytic import analytic_shot, write_truth
+from benchmarks.takes import read_frame
+from tests.analytic import analytic_shot, write_exr, write_truth
 
 SIZE = (128, 80)
 
@@ -131,12 +143,93 @@ def test_what_needs_no_learning_is_made_once_until_its_frames_change(shots, tmp_
     assert fewer[0].cache != scenes[0].cache
 
 
-@pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def change_still(scene, root):
+    still = scene.shot / "still.png"
+    pixels = cv2.imread(str(still), cv2.IMREAD_UNCHANGED)
+    cv2.imwrite(str(still), np.iinfo(pixels.dtype).max - pixels)
+
+
+def change_depth(scene, root):
+    path = scene.shot / read_shot(scene.shot).guide("depth")[4]
+    write_exr(path, scene.reader.depth(4)[..., None] * 1.5, ["Z"])
+
+
+def change_code(scene, root):
+    with (root / "backend" / "projection" / "fill.py").open("a") as code:
+        code.write("# another line\n")
+
+
+def add_code(scene, root):
+    (root / "backend" / "projection" / "new.py").write_text("")
+
+
+@pytest.mark.parametrize("change", [change_still, change_depth, change_code, add_code])
+def test_a_kept_take_is_made_again_when_what_makes_it_changes(change, shots, tmp_path, monkeypatch):
+    shutil.copytree(shots / "sky", tmp_path / "shots" / "sky")
+    for name in {Path(pattern).parts[0] for pattern in CODE}:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("weights"))
+    monkeypatch.setattr(scenes, "ROOT", tmp_path)
+
+    def kept():
+        return find_scenes(tmp_path / "shots", tmp_path / "cache")[0]
+
+    first = classical_take(kept(), PROJECTION)
+    made = first.stat().st_mtime_ns
+    assert classical_take(kept(), PROJECTION) == first
+    change(kept(), tmp_path)
+    second = classical_take(kept(), PROJECTION)
+    assert second != first
+    assert first.stat().st_mtime_ns == made
+    same = all(
+        read_frame(first, frame).tobytes() == read_frame(second, frame).tobytes()
+        for frame in (5, 6)
+    )
+    assert same == (change in (change_code, add_code))  # code that is only copied, not run
+
+
+def test_everything_that_a_kept_take_hangs_on_is_there():
+    for pattern in CODE:
+        assert list(ROOT.glob(pattern)), pattern
+
+
+def test_a_kept_file_is_whole_or_not_there(shots, tmp_path, monkeypatch):
+    scene = find_scenes(shots, tmp_path, names=["sky"])[0]
+
+    def torn(path, content):
+        if path.suffix == ".part":
+            WRITE(path, content[: len(content) // 2])
+            raise Killed
+        return WRITE(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", torn)
+    with pytest.raises(Killed):
+        scene.unseen  # noqa: B018
+    with pytest.raises(Killed):
+        classical_score(scene, STILL)
+    monkeypatch.undo()
+    again = find_scenes(shots, tmp_path, names=["sky"])[0]
+    assert set(again.unseen) == {4, 5}
+    assert classical_score(again, STILL) == classical_score(again, STILL)
+
+
+class Killed(BaseException):
+    """Ends the process, as far as what it had begun knows."""
+
+
+WRITE = Path.write_bytes
+
+
+def test_two_runs_do_not_share_a_cache(shots, tmp_path, monkeypatch, capsys):
+    command = ["benchmarks.draft", "fills", str(shots), "--cache", str(tmp_path), "--scenes", "sky"]
+    monkeypatch.setattr("sys.argv", command)
+    with FileLock(tmp_path / "in-use.lock"):
+        assert draft.main() == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert "is in use by another Depthshot process" in said[0]
+    assert [file.name for file in tmp_path.iterdir()] == ["in-use.lock"]
+    assert draft.main() == 0
+    assert "| sky (" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("one_thread")
