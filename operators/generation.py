@@ -41,7 +41,7 @@ from ..scene.capture import Capture, CaptureProgress
 from ..scene.color import display_note
 from ..scene.session import find_scene
 from ..scene.targets import find_target
-from ..scene.targets.strip import Landed
+from ..scene.targets.landed import Landed
 from . import job
 from .attachment import attachment
 from .clock import Clock, Stage
@@ -281,7 +281,7 @@ class Generation:
         self._warn(self.landed.notes)
         push_undo("Depthshot: Add Take")
         frames = f"{take.frames} frames" if take.frames > 1 else "1 frame"
-        self.message = f"{frames} landed in “{self.landed.scene}”."
+        self.message = f"{frames} landed as {self.landed.where}."
 
     def _find_scene(self, claim: Claim) -> bpy.types.Scene:
         pending = claim.pending

@@ -1,19 +1,34 @@
 """Where a take can land in Blender: one module a target.
 
 A target module has `ID`, `LABEL` and `HELP` for menus, and
-`land(scene, folder, take, *, place) -> Landed`, which changes Blender's data and pushes no undo
-step: who calls it pushes one for all of it.
+
+    why_not(context) -> str | None                   why nothing can land there now, None if it can
+    land(scene, folder, take, *, place) -> Landed    puts the take there
+
+`land` changes Blender's data and pushes no undo step: who calls it pushes one for all of it. Its
+`scene` is the shot's; `place` is what the artist chose beside the target, read by few of them.
 """
 
 from __future__ import annotations
 
 from types import ModuleType
 
+from ...backend.errors import TargetError
 from . import strip
 
 TARGETS = (strip,)
 
 
 def find_target(identifier: str) -> ModuleType:
-    """Return the target with the id `identifier`."""
-    return {target.ID: target for target in TARGETS}[identifier]
+    """Return the target with the id `identifier`.
+
+    Raises:
+        TargetError: there is none, as when another version of Depthshot has noted it.
+    """
+    for target in TARGETS:
+        if identifier == target.ID:
+            return target
+    raise TargetError(
+        f"This version of Depthshot knows no target “{identifier}” for the take; choose one of"
+        " Last Take's buttons, or install the version that the take was asked for with."
+    )

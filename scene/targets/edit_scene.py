@@ -74,11 +74,6 @@ def renders_strips(scene: Scene) -> bool:
     )
 
 
-def frame_rate(scene: Scene) -> float:
-    """Return the frames a second of a scene."""
-    return scene.render.fps / scene.render.fps_base
-
-
 def _find_edit_scene(shot_scene: Scene, take: Take) -> Scene | None:
     """Return the edit scene that shows the take pixel for pixel, None if there is none."""
     for scene in bpy.data.scenes:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import bpy
-from bpy.types import Scene, SequenceEditor
+from bpy.types import Context, Scene, SequenceEditor
 
-from ...backend.errors import TakeError, TargetError
+from ...backend.errors import TargetError
 from ...backend.take import FRAMES, Take, frame_name
-from ..color import ViewInverse, display_note, view_inverse
+from ..color import view_inverse
 from ..compat import strips
-from .edit_scene import Place, choose_scene, frame_rate
+from .edit_scene import Place, choose_scene
+from .image import check_files
+from .landed import Landed, color_notes, stored_path, timing_notes
 
 ID = "STRIP"
 LABEL = "Image Strip"
@@ -23,23 +23,24 @@ MOST_CHANNELS = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Landed:
-    """Where a take landed.
+class LandedStrip(Landed):
+    """Where a take landed as a strip.
 
     Attributes:
-        scene: Name of the scene whose sequencer has it.
         strip: Name of the strip.
         channel: The strip's channel.
-        notes: What the artist should know, a sentence each.
     """
 
-    scene: str
     strip: str
     channel: int
-    notes: tuple[str, ...]
 
 
-def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> Landed:
+def why_not(context: Context) -> str | None:
+    """Return why no strip can be added now: a scene can always be made for one."""
+    return None
+
+
+def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> LandedStrip:
     """Add the take in `folder` as an image strip; nothing that is there is moved.
 
     Args:
@@ -52,28 +53,29 @@ def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> La
         TakeError: a frame of the take is missing; nothing was changed.
         TargetError: every channel is in use at these frames.
     """
+    check_files(folder, take, kind="frames")
     names = [frame_name(take.frame_start + index) for index in range(take.frames)]
-    for name in names:
-        if not (folder / FRAMES / name).is_file():
-            raise TakeError(f"The take has lost '{FRAMES}/{name}'; generate it again.")
     choice = choose_scene(scene, take, place=place)
     host = choice.scene
     editor = host.sequence_editor or host.sequence_editor_create()
     channel = free_channel(editor, take.frame_start, take.frame_start + take.frames)
-    first = str(folder / FRAMES / names[0])
     strip = strips(editor).new_image(
         name=folder.name,
-        filepath=bpy.path.relpath(first) if bpy.data.filepath else first,
+        filepath=stored_path(folder / FRAMES / names[0]),
         channel=channel,
         frame_start=take.frame_start,
         fit_method="FIT",
     )
     for name in names[1:]:
         strip.elements.append(name)
-    inverse = view_inverse(host)
-    strip.colorspace_settings.name = inverse.color_space
-    notes = [*choice.notes, *_color_notes(scene, host, inverse), *_timing_notes(host, take)]
-    return Landed(host.name, strip.name, strip.channel, tuple(notes))
+    strip.colorspace_settings.name = view_inverse(host).color_space
+    return LandedStrip(
+        scene=host.name,
+        where=f"strip “{strip.name}” in the sequencer of “{host.name}”",
+        notes=(*choice.notes, *color_notes(scene, host), *timing_notes(host, take)),
+        strip=strip.name,
+        channel=strip.channel,
+    )
 
 
 def free_channel(editor: SequenceEditor, start: int, end: int) -> int:
@@ -98,33 +100,3 @@ def free_channel(editor: SequenceEditor, start: int, end: int) -> int:
         f"The sequencer has no free channel from frame {start} to {end - 1}; remove a strip there"
         " or unlock a channel."
     )
-
-
-def _color_notes(scene: Scene, host: Scene, inverse: ViewInverse) -> Sequence[str]:
-    display = display_note(scene)
-    notes = [] if display is None else [display]
-    if not inverse.exact:
-        # Another display's colours are true nowhere.
-        way_out = "; for its true colours let it land in an edit scene" if display is None else ""
-        notes.append(
-            f"“{host.name}” shows pictures through {inverse.in_words}, so the take looks"
-            f" different there{way_out}."
-        )
-    return notes
-
-
-def _timing_notes(host: Scene, take: Take) -> Sequence[str]:
-    notes = []
-    rate = frame_rate(host)
-    if abs(rate - take.fps) > 1e-3:
-        notes.append(
-            f"The take was made at {take.fps:g} frames a second, but “{host.name}” plays"
-            f" {rate:g}; set its frame rate to {take.fps:g} for the right speed."
-        )
-    last = take.frame_start + take.frames - 1
-    if take.frame_start < host.frame_start or last > host.frame_end:
-        notes.append(
-            f"The take has frames {take.frame_start} to {last}, but “{host.name}” plays"
-            f" {host.frame_start} to {host.frame_end}."
-        )
-    return notes

@@ -35,7 +35,9 @@ def test_from_a_scene_to_the_timeline(shot, backend, tmp_path):
     bpy.ops.ed.undo_push(message="before")
     assert bpy.ops.depthshot.generate() == {"FINISHED"}
     status = bpy.context.window_manager.depthshot
-    assert status.message == "3 frames landed in “Scene edit”."
+    assert status.message == (
+        "3 frames landed as strip “Scene-projection-001” in the sequencer of “Scene edit”."
+    )
     assert not status.failed
     assert not runner.running
     assert "The take lies in the scene “Scene edit”" in status.warnings

@@ -102,7 +102,7 @@ def artist(runner):
     while runner.running:
         seen.append((status().progress, status().phase))
         yield 0.05
-    assert status().message == "8 frames landed in “Scene edit”.", status().message
+    assert status().message.startswith("8 frames landed as strip “"), status().message
     assert seen == sorted(seen, key=lambda shown: shown[0])
     assert len({phase for _, phase in seen}) > 3, seen
     assert not bpy.app.timers.is_registered(runner._timer)
@@ -137,7 +137,7 @@ def artist(runner):
     assert bpy.ops.depthshot.generate.poll()
     press("fetch")
     yield from wait_while(lambda: runner.running)
-    assert status().message == "8 frames landed in “Scene edit”.", status().message
+    assert status().message.startswith("8 frames landed as strip “"), status().message
     press("show_take")
 
     # Blender is closed while one runs; it ends well (see the exit code).

@@ -1,0 +1,75 @@
+"""Where a take landed, and what every target has to say about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+from bpy.types import Scene
+
+from ...backend.take import Take
+from ..color import display_note, view_inverse
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Where a take landed.
+
+    Attributes:
+        scene: Name of the scene in which it can be seen.
+        where: The place in words, as the end of "24 frames landed as …".
+        notes: What the artist should know, a sentence each.
+    """
+
+    scene: str
+    where: str
+    notes: tuple[str, ...]
+
+
+def color_notes(scene: Scene, host: Scene) -> list[str]:
+    """Return what keeps a take of `scene` from looking in `host` as it was made."""
+    inverse = view_inverse(host)
+    display = display_note(scene)
+    notes = [] if display is None else [display]
+    if not inverse.exact:
+        # Another display's colours are true nowhere.
+        way_out = "; for its true colours let it land in an edit scene" if display is None else ""
+        notes.append(
+            f"“{host.name}” shows pictures through {inverse.in_words}, so the take looks"
+            f" different there{way_out}."
+        )
+    return notes
+
+
+def timing_notes(host: Scene, take: Take) -> list[str]:
+    """Return what keeps `host` from playing a take as it was made."""
+    notes = []
+    rate = frame_rate(host)
+    if abs(rate - take.fps) > 1e-3:
+        notes.append(
+            f"The take was made at {take.fps:g} frames a second, but “{host.name}” plays"
+            f" {rate:g}; set its frame rate to {take.fps:g} for the right speed."
+        )
+    last = take.frame_start + take.frames - 1
+    if take.frame_start < host.frame_start or last > host.frame_end:
+        notes.append(
+            f"The take has frames {take.frame_start} to {last}, but “{host.name}” plays"
+            f" {host.frame_start} to {host.frame_end}."
+        )
+    return notes
+
+
+def frame_rate(scene: Scene) -> float:
+    """Return the frames a second of a scene."""
+    return scene.render.fps / scene.render.fps_base
+
+
+def stored_path(path: Path) -> str:
+    """Return a path as a .blend keeps it: relative to the file once that is saved."""
+    if not bpy.data.filepath:
+        return str(path)
+    try:
+        return bpy.path.relpath(str(path))
+    except ValueError:  # on another drive of Windows
+        return str(path)
