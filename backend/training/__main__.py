@@ -26,6 +26,8 @@ from pathlib import Path
 from ..errors import Cancelled, DepthshotError, SettingError
 from ..locks import FileLock
 
+log = logging.getLogger(__name__)
+
 _FIRST = 64  # examples that a training begins with
 _LOOKED_AT = 24  # windows of rendered shots at an evaluation within a training
 _LOCK_FILE = "in-use.lock"  # in a run's folder
@@ -62,13 +64,20 @@ def train(options: argparse.Namespace) -> None:
     if trainer.over:
         _say(f"The {options.minutes:g} minutes of {options.out} are over; to go on, give more.")
         return
+
+    def stop(number: int, _: object) -> None:
+        trainer.stop()
+        signal.signal(number, signal.SIG_DFL)  # who asks again need not wait
+        sys.stderr.write("Stopping after this step or evaluation; again to end at once.\n")
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: trainer.stop())
+        signal.signal(number, stop)
     torch.backends.cudnn.benchmark = True
     with (
         FileLock(options.out / _LOCK_FILE),
         Pool.start(options.pool, seed=options.seed, **ring) as pool,
     ):
+        log.info("Rendering the scenes to evaluate on")
         scenes = held_out()
 
         def measure(network):
