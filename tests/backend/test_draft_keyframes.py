@@ -12,10 +12,12 @@ from backend.models.draft.composite import compose
 from backend.models.draft.frames import FrameMaker
 from backend.models.draft.keyframes import MOST, Overview, Reduction, broad, choose_keyframes
 from backend.models.draft.survey import Survey
+from backend.projection.output import to_image
 from backend.projection.surface import describe_surface, inverse_depth
 from backend.projection.walk import Walk
 from backend.reader import ShotReader
-from tests.analytic import analytic_shot, camera_at, render, slide_near_box
+from backend.wire import read_shot
+from tests.analytic import analytic_shot, camera_at, render, slide_near_box, write_exr
 from tests.drafts import small_pipeline
 
 CPU = torch.device("cpu")
@@ -99,7 +101,7 @@ def test_keyframes_of_a_shot_cover_it_and_are_the_same_each_time(shot):
             made = compose(sight, maker.keyframes, moving=None, fallback=WHITE)
             unseen = float((~sight.seen).float().mean())
             assert unseen > 0.02
-            assert float(made.left.float().mean()) < 0.25 * unseen
+            assert float(made.left.float().mean()) < 0.1 * unseen  # no seams beside what is lent
 
 
 def test_a_keyframe_lends_its_own_pixels_alone(shot):
@@ -144,6 +146,65 @@ def test_of_a_frame_of_which_nothing_is_known_all_has_the_fallback_colour(shot):
     made = compose(blind, [], moving=None, fallback=torch.tensor([0.2, 0.4, 0.6]))
     assert torch.allclose(made.colour.mean(dim=(1, 2)), torch.tensor([0.2, 0.4, 0.6]))
     assert bool((made.generated == 1).all())
+
+
+def test_of_two_frames_the_one_that_shows_it_larger_is_generated_first():
+    """The wide one shows more of it in all, but at half the size."""
+    wide = overview(0, (0, 0, 0), unseen=torch.zeros(SIZE[1], SIZE[0], dtype=torch.bool))
+    wide.unseen[8:-8, 14:-14] = True
+    lens = replace(wide.camera, fl_x=2 * wide.camera.fl_x, fl_y=2 * wide.camera.fl_y)
+    surface = describe_surface(inverse_depth(render(lens, SIZE)[1], device=CPU))
+    close = replace(wide, index=1, camera=lens, surface=surface, unseen=right_of(0))
+    assert choose_keyframes([wide, close])[0] == 1
+
+
+def card_gone(tmp_path, height, width):
+    """Write a shot whose still has a card (in pixels) before a wall, and the frames none."""
+    folder = analytic_shot(tmp_path / "shot", frames=3, size=SIZE, step=0.0)
+    depth = np.full((3, SIZE[1], SIZE[0], 1), 5, np.float32)
+    depth[0, 8 : 8 + height, 30 : 30 + width] = 2
+    for name, map_ in zip(read_shot(folder).guides["depth"], depth, strict=True):
+        write_exr(folder / name, map_, ("Z",))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "drawn"), [(40, 4, False), (40, 5, True), (5, 5, False), (5, 6, True)]
+)
+def test_slivers_and_small_holes_that_no_keyframe_shows_are_only_filled(
+    tmp_path, height, width, drawn
+):
+    """They would come and go; a hole of a hundredth of the frame is generated for it alone."""
+    walk, survey, maker = look_at(card_gone(tmp_path, height, width))
+    with torch.inference_mode():
+        made = maker.make(1, on_step=lambda done, total: None)
+        filled = compose(walk.see(survey.step(1)), [], moving=None, fallback=WHITE)
+    assert (made.mask == 255).sum() >= height * width - 4
+    assert (not np.array_equal(made.image, to_image(filled.colour))) == drawn
+
+
+@pytest.mark.parametrize(("width", "drawn"), [(2, False), (3, True)])
+def test_threads_of_a_keyframe_are_filled_and_not_grainy(tmp_path, width, drawn):
+    walk, survey, maker = look_at(card_gone(tmp_path, 40, width))
+    with torch.inference_mode():
+        maker.add_keyframe(1, on_step=lambda done, total: None)
+        filled = compose(walk.see(survey.step(1)), [], moving=None, fallback=WHITE)
+    same = torch.equal(maker.keyframes[0].picture, filled.colour)
+    assert same == (not drawn)
+
+
+def test_every_keyframe_has_grain_of_its_own(tmp_path):
+    """Frames 1 and 2 are one picture; the same noise in both would stay on the screen."""
+    folder = card_gone(tmp_path, 40, 30)
+    pictures = []
+    for index in (1, 1, 2):
+        maker = look_at(folder)[2]
+        with torch.inference_mode():
+            maker.add_keyframe(index, on_step=lambda done, total: None)
+        pictures.append(maker.keyframes[0].picture)
+    assert torch.equal(pictures[0], pictures[1])
+    apart = (pictures[0] - pictures[2]).abs()[:, 10:46, 32:58]
+    assert float((apart > 1 / 255).float().mean()) > 0.5
 
 
 @pytest.mark.parametrize("size", [(832, 480), (97, 55), (1, 1), (5000, 3), (640, 2000)], ids=str)

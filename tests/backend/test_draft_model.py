@@ -290,7 +290,7 @@ def test_one_pixel_right_before_the_lens_changes_nothing_else(tmp_path, draft, w
         generated = (before[index][1] == 255) & (after[index][1] == 255)
         apart = np.abs(before[index][0].astype(float) - after[index][0])[generated]
         assert generated.mean() > 0.1
-        assert apart.mean() < 0.5  # around what those pixels hide; with the range of the hair it is 9
+        assert apart.mean() < 0.5  # with the range of the hair it is 9
 
 
 def turned_away(tmp_path):
