@@ -9,6 +9,8 @@ from __future__ import annotations
 import bpy
 
 FILE_OUTPUT = "CompositorNodeOutputFile"
+RENDER_LAYERS = "CompositorNodeRLayers"
+COMPOSITOR_IMAGE = "CompositorNodeImage"
 # For a linear format an override is about its linear space, not about the display's.
 _LINEAR = {"OPEN_EXR", "OPEN_EXR_MULTILAYER", "HDR"}
 # Options of a path property that may begin with "//". From 4.5 on Blender wants to be told, before
@@ -91,6 +93,57 @@ def new_compositor(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     scene.use_nodes = True
     scene.node_tree.nodes.clear()
     return scene.node_tree
+
+
+def disused_compositor(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    """Return the nodes of a compositor that is switched off; since Blender 5 none is."""
+    if hasattr(scene, "compositing_node_group"):
+        return None
+    return None if scene.use_nodes else scene.node_tree
+
+
+def pass_through(scene: bpy.types.Scene) -> bpy.types.NodeTree:
+    """Give a scene that has no compositor one that leaves the render as it is."""
+    tree = new_compositor(scene)
+    layers = tree.nodes.new(RENDER_LAYERS)
+    layers.scene = scene
+    # Without a compositor, what is saved is the first view layer that is rendered.
+    rendered = [layer.name for layer in scene.view_layers if layer.use]
+    if rendered:
+        layers.layer = rendered[0]
+    if hasattr(scene, "compositing_node_group"):
+        tree.name = "Compositor Nodes"  # as Blender's own button calls them
+        tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+        end = tree.nodes.new("NodeGroupOutput")
+    else:
+        end = tree.nodes.new("CompositorNodeComposite")
+    end.location.x = 2 * layers.width
+    tree.links.new(layers.outputs["Image"], end.inputs[0])
+    return tree
+
+
+def fit_to_render(
+    tree: bpy.types.NodeTree, socket: bpy.types.NodeSocket, *, interpolation: str
+) -> bpy.types.NodeSocket:
+    """Scale a picture to the size of the render, its sides kept in proportion; exact at that size.
+
+    Args:
+        tree: The compositor tree or group to work in.
+        socket: The picture.
+        interpolation: "NEAREST" or "BILINEAR".
+    """
+    node = tree.nodes.new("CompositorNodeScale")
+    if hasattr(node, "space"):
+        node.space, node.frame_method = "RENDER_SIZE", "FIT"
+        # Since 4.3 or so: older ones take the nearest where there is no choice.
+        if hasattr(node, "interpolation"):
+            node.interpolation = interpolation
+    else:
+        node.inputs["Type"].default_value = "Render Size"
+        node.inputs["Frame Type"].default_value = "Fit"
+        node.inputs["Interpolation"].default_value = interpolation.capitalize()
+    tree.links.new(socket, node.inputs["Image"])
+    return node.outputs["Image"]
 
 
 def new_math(tree: bpy.types.NodeTree, operation: str, *inputs: object) -> bpy.types.NodeSocket:
