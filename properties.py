@@ -205,6 +205,13 @@ class DepthshotSettings(PropertyGroup):
         options=set(),
     )
 
+    strips_shot: PointerProperty(
+        name="Shot",
+        description="The scene whose shot this scene's strips are for. Empty: the scene of the"
+        " strip's take, this scene if it has a camera, or the only one that has",
+        type=bpy.types.Scene,
+    )
+
     @property
     def frames(self) -> range:
         """The frames of the take; empty when the last one lies before the first."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-from . import sidebar
+from . import sequencer, sidebar
 
-CLASSES = sidebar.CLASSES
+CLASSES = (*sidebar.CLASSES, *sequencer.CLASSES)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -184,3 +184,24 @@ def show_in_sequencer(window: bpy.types.Window, scene: bpy.types.Scene) -> None:
         window.workspace.sequencer_scene = scene
     else:
         window.scene = scene
+
+
+def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene | None:
+    """Return the scene that the sequencer shows; since Blender 5 that is the workspace's choice."""
+    if hasattr(context, "sequencer_scene"):
+        return context.sequencer_scene
+    return context.scene
+
+
+def nested_strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
+    """Return all strips, those inside meta strips too; sequences up to Blender 4.4."""
+    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+
+
+def strip_inputs(strip: bpy.types.Strip) -> list[bpy.types.Strip]:
+    """Return the strips that an effect strip works on, none for any other strip."""
+    return [
+        found
+        for name in ("input_1", "input_2")
+        if (found := getattr(strip, name, None)) is not None
+    ]

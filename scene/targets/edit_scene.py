@@ -56,6 +56,12 @@ def choose_scene(shot_scene: Scene, take: Take, *, place: Place) -> Choice:
     return Choice(edit, (f"The take lies in the scene “{edit.name}”: {reason}.",))
 
 
+def edited_shot(scene: Scene) -> Scene | None:
+    """Return the scene whose shot an edit scene is for; None for any other scene."""
+    name = scene.get(_MARK)
+    return bpy.data.scenes.get(name) if isinstance(name, str) else None
+
+
 def edit_scene_name(scene: Scene) -> str:
     """Return the name of a new edit scene for `scene`; Blender adds a number to one in use."""
     # A name has a largest length in bytes, with the zero at its end.

@@ -8,7 +8,7 @@ import pytest
 from bl_ext.devrepo.depthshot.backend.models import cards, find_card
 from bl_ext.devrepo.depthshot.operators.request import why_not
 from bl_ext.devrepo.depthshot.operators.runner import runner
-from bl_ext.devrepo.depthshot.panels import CLASSES, sidebar
+from bl_ext.devrepo.depthshot.panels import sidebar
 from bl_ext.devrepo.depthshot.panels.text import paragraph
 from bl_ext.devrepo.depthshot.preferences import DepthshotPreferences
 
@@ -87,7 +87,7 @@ def status(empty_scene):
 
 
 def test_every_panel_is_in_the_tab_and_draws(status):
-    for panel in CLASSES:
+    for panel in sidebar.CLASSES:
         assert (panel.bl_space_type, panel.bl_region_type) == ("VIEW_3D", "UI")
         assert panel.bl_category == "Depthshot"
         assert panel.is_registered
