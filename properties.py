@@ -48,6 +48,11 @@ def number(identifier: str) -> int:
     return zlib.crc32(identifier.encode()) & 0x7FFFFFFF
 
 
+def target_items() -> list[tuple[str, str, str, int]]:
+    """Return the targets as the choices of a menu."""
+    return [(target.ID, target.LABEL, target.HELP, number(target.ID)) for target in TARGETS]
+
+
 def _property(setting: Setting) -> object:
     common = {"name": setting.label, "description": setting.help.rstrip("."), "options": set()}
     if isinstance(setting.default, bool):
@@ -180,7 +185,8 @@ class DepthshotSettings(PropertyGroup):
     target: EnumProperty(
         name="As",
         description="What the take becomes in this file",
-        items=[(target.ID, target.LABEL, target.HELP, number(target.ID)) for target in TARGETS],
+        items=target_items(),
+        default=TARGETS[0].ID,
         options=set(),
     )
     landing: EnumProperty(

@@ -277,11 +277,15 @@ class Generation:
     def _land(self, claim: Claim, folder: Path, take: Take) -> None:
         pending = claim.pending
         scene = self._find_scene(claim)
-        self.landed = find_target(pending.target).land(scene, folder, take, place=pending.place)
+        try:
+            target = find_target(pending.target)
+        except TargetError:
+            claim.forget()  # the take is here, and trying again would end the same way
+            raise
+        self.landed = target.land(scene, folder, take, place=pending.place)
         self._warn(self.landed.notes)
         push_undo("Depthshot: Add Take")
-        frames = f"{take.frames} frames" if take.frames > 1 else "1 frame"
-        self.message = f"{frames} landed as {self.landed.where}."
+        self.message = self.landed.in_words(take)
 
     def _find_scene(self, claim: Claim) -> bpy.types.Scene:
         pending = claim.pending

@@ -28,8 +28,9 @@ SESSION = uuid.uuid4().hex
 """Names this session of Blender; a scene's `session_uid` means something in it alone."""
 
 _FOLDER = "pending"
-_LARGEST = 100_000
-_MOST = 20_000
+_LARGEST = 2_000_000
+MOST_LETTERS = 500_000
+"""In each entry of a note."""
 _JOB = re.compile(r"[\w-]{1,200}")
 # Another Blender's panel locks a note for a moment to look whether anybody works on it.
 _GLANCE_SECONDS = 0.5
@@ -179,6 +180,29 @@ def claim_next(data: Path, file: OpenFile) -> Claim | None:
     return None
 
 
+def settle(data: Path, file: OpenFile, folder: Path) -> None:
+    """Forget a file's job whose take in `folder` has landed some other way than by fetching.
+
+    Raises:
+        StorageError: its note is damaged or cannot be removed.
+    """
+    for path in list(_notes(data, file)):
+        lock = _lock(path, seconds=_GLANCE_SECONDS)
+        if lock is None:
+            continue
+        claim = None
+        try:
+            if path.exists():
+                claim = Claim(path, lock, _read(path))
+                if claim.pending.folder == str(folder):
+                    claim.forget()
+        finally:
+            if claim is None:
+                lock.release()
+            else:
+                claim.release()
+
+
 def _lock(path: Path, *, seconds: float) -> FileLock | None:
     lock = FileLock(path.with_suffix(".lock"), timeout=seconds)
     try:
@@ -213,7 +237,9 @@ def _notes(data: Path, file: OpenFile) -> Iterator[Path]:
 def _read(path: Path) -> Pending:
     value = read_json(path, error=StorageError, largest=_LARGEST)
     fields = Fields.of(value, place=f"The note '{path}'", error=StorageError)
-    return Pending(**{name: fields.text(name, most=_MOST) for name in Pending.__dataclass_fields__})
+    return Pending(
+        **{name: fields.text(name, most=MOST_LETTERS) for name in Pending.__dataclass_fields__}
+    )
 
 
 def _unwritable(path: Path, reason: OSError) -> StorageError:

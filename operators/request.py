@@ -10,14 +10,16 @@ from pathlib import Path
 import bpy
 from bpy.types import Context, Scene
 
-from ..backend.errors import BackendNotStarted, CaptureError, DepthshotError
+from ..backend.errors import BackendNotStarted, CaptureError, DepthshotError, TargetError
 from ..backend.models import find_card
 from ..backend.models.card import Value
 from ..preferences import Preferences, preferences
 from ..properties import setting_values
 from ..scene.capture import CaptureSettings
 from ..scene.session import check_scene
+from ..scene.targets import chosen_place, find_target
 from .folders import check_takes_folder
+from .pending import MOST_LETTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ def read_request(context: Context) -> GenerationRequest:
     settings = scene.depthshot
     capture = _capture_settings(scene)
     check_scene(scene, capture)
+    _check_target(context)
     card = find_card(settings.model)
     stored = preferences(context)
     if not stored.backend_python.is_file():
@@ -75,7 +78,7 @@ def read_request(context: Context) -> GenerationRequest:
         scene_uid=scene.session_uid,
         blend=bpy.data.filepath,
         target=settings.target,
-        place=settings.landing,
+        place=chosen_place(settings.target, context),
         preferences=stored,
     )
 
@@ -86,9 +89,19 @@ def why_not(context: Context) -> str | None:
         return "Blender is rendering; wait until it has finished"
     try:
         check_scene(context.scene, _capture_settings(context.scene))
+        _check_target(context)
     except DepthshotError as reason:
         return str(reason)
     return None
+
+
+def _check_target(context: Context) -> None:
+    identifier = context.scene.depthshot.target
+    reason = find_target(identifier).why_not(context)
+    if reason is not None:
+        raise TargetError(f"{reason}.")
+    if len(chosen_place(identifier, context)) > MOST_LETTERS:
+        raise TargetError("Too many objects are selected to remember them all; select fewer.")
 
 
 def _capture_settings(scene: Scene) -> CaptureSettings:

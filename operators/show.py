@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 from bpy.types import Context, Operator
 
-from ..scene.compat import show_in_sequencer
+from ..scene.compat import show_in_sequencer, strips
 
 
 class DEPTHSHOT_OT_show_take(Operator):
@@ -20,11 +20,16 @@ class DEPTHSHOT_OT_show_take(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        """Grey without a take, or when its scene is gone."""
-        there = context.window_manager.depthshot.scene in bpy.data.scenes
-        if not there:
+        """Grey without a take, when its scene is gone, or when it is no strip."""
+        scene = bpy.data.scenes.get(context.window_manager.depthshot.scene)
+        editor = None if scene is None else scene.sequence_editor
+        if scene is None:
             cls.poll_message_set("No take has landed in this file since it was opened")
-        return there
+        elif editor is None or not strips(editor):
+            cls.poll_message_set("The last take did not land in a sequencer")
+        else:
+            return True
+        return False
 
     def execute(self, context: Context) -> set[str]:
         """Choose the scene."""

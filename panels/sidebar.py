@@ -9,6 +9,7 @@ from ..backend.models.card import Card
 from ..operators.request import why_not
 from ..operators.runner import runner
 from ..properties import DepthshotSettings, card_attribute
+from ..scene.targets import TARGETS, strip
 from .text import paragraph
 
 
@@ -83,7 +84,8 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
         choice = column.column()
         choice.active = not runner.running
         choice.prop(settings, "target")
-        choice.prop(settings, "landing")
+        if settings.target == strip.ID:
+            choice.prop(settings, "landing")
         column.separator()
         if runner.running:
             column.progress(factor=status.progress, text=status.phase)
@@ -97,6 +99,7 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
             row.scale_y = 1.5
             row.operator("depthshot.generate", icon="RENDER_ANIMATION")
             column.operator("depthshot.fetch", icon="IMPORT")
+            column.operator("depthshot.place_take", text="Place a Take…", icon="FILE_FOLDER")
         refused = None if runner.running else why_not(context)
         if status.failed and refused not in (None, status.message):
             return  # the last run's error is no reason why there can be no other now
@@ -123,6 +126,14 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
         status = context.window_manager.depthshot
         column = self.column()
         column.label(text=f"{status.generated:.0%} of the pixels are generated")
+        column.label(text="Place it as")
+        places = column.column(align=True)
+        for target in TARGETS:
+            row = places.row(align=True)
+            row.enabled = not runner.running and target.why_not(context) is None
+            button = row.operator("depthshot.place_take", text=target.LABEL)
+            button.target = target.ID
+            button.directory = status.take
         buttons = column.column(align=True)
         buttons.operator("depthshot.show_take", icon="SEQUENCE")
         buttons.operator("depthshot.open_folder", icon="FILE_FOLDER")

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from ...backend.errors import TargetError
-from . import strip
+from bpy.types import Context
 
-TARGETS = (strip,)
+from ...backend.errors import TargetError
+from . import background, compositor, plane, projected, strip, texture
+
+TARGETS = (strip, texture, plane, projected, background, compositor)
 
 
 def find_target(identifier: str) -> ModuleType:
@@ -29,6 +31,15 @@ def find_target(identifier: str) -> ModuleType:
         if identifier == target.ID:
             return target
     raise TargetError(
-        f"This version of Depthshot knows no target “{identifier}” for the take; choose one of"
-        " Last Take's buttons, or install the version that the take was asked for with."
+        f"This version of Depthshot cannot place a take as “{identifier}”; choose another way under"
+        " Take > As, or place the take that is there with a button of Last Take."
     )
+
+
+def chosen_place(identifier: str, context: Context) -> str:
+    """Return what decides beside the target where a take lands, as `land` is told it."""
+    if identifier == strip.ID:
+        return context.scene.depthshot.landing
+    if identifier == projected.ID:
+        return projected.selected(context)
+    return ""

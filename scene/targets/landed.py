@@ -26,6 +26,11 @@ class Landed:
     where: str
     notes: tuple[str, ...]
 
+    def in_words(self, take: Take) -> str:
+        """Return one sentence that says what landed and where."""
+        frames = f"{take.frames} frames" if take.frames > 1 else "1 frame"
+        return f"{frames} landed as {self.where}."
+
 
 def color_notes(scene: Scene, host: Scene) -> list[str]:
     """Return what keeps a take of `scene` from looking in `host` as it was made."""

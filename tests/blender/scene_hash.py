@@ -79,7 +79,9 @@ def _describe(value: object, *, depth: int) -> object:
     if isinstance(value, bpy.types.ID) and depth > 0 and not value.is_embedded_data:
         return _name(value)
     if isinstance(value, bpy.types.bpy_prop_array) and len(value) > _LONG:
-        numbers = np.empty(len(value), type(value[0]))
+        # Blender's own floats are of single precision, and 4.5 fills no others.
+        kind = type(value[0])
+        numbers = np.empty(len(value), np.float32 if kind is float else kind)
         value.foreach_get(numbers)
         return hashlib.sha256(numbers.tobytes()).hexdigest()
     if isinstance(value, bpy.types.bpy_struct):

@@ -63,6 +63,15 @@ def break_frame_step(scene):
     scene.frame_step = 2
 
 
+def break_selection(scene):
+    scene.depthshot.target = "PROJECTED"
+
+
+def break_camera_type(scene):
+    scene.depthshot.target = "PLANE"
+    scene.camera.data.type = "ORTHO"
+
+
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
@@ -74,6 +83,8 @@ def break_frame_step(scene):
         (break_no_image, "No image is chosen for the still"),
         (break_lost_image, "The still's image '/nowhere/still.png' is not there"),
         (break_frame_step, "frame step of 2"),
+        (break_selection, "No mesh object is selected"),
+        (break_camera_type, "“Camera” is no perspective camera"),
     ],
 )
 def test_generate_is_grey_and_says_why(scene, broken, reason):
@@ -138,6 +149,13 @@ def test_what_the_artist_set_is_what_is_asked_for(scene, stored, tmp_path):
 
     settings.still_source = "RENDER"
     assert read_request(bpy.context).capture.supersample == 2
+
+    settings.target = "PROJECTED"
+    bpy.ops.mesh.primitive_cube_add()
+    request = read_request(bpy.context)
+    assert (request.target, request.place) == ("PROJECTED", '["Cube"]')
+    settings.target = "PLANE"
+    assert read_request(bpy.context).place == ""
 
 
 def test_takes_lie_beside_a_saved_file_and_in_the_data_folder_before(stored, tmp_path, monkeypatch):

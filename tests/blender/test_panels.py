@@ -11,6 +11,7 @@ from bl_ext.devrepo.depthshot.operators.runner import runner
 from bl_ext.devrepo.depthshot.panels import sidebar
 from bl_ext.devrepo.depthshot.panels.text import paragraph
 from bl_ext.devrepo.depthshot.preferences import DepthshotPreferences
+from bl_ext.devrepo.depthshot.scene.targets import TARGETS
 
 from tests.blender.generations import furnish
 
@@ -21,12 +22,19 @@ class Layout:
     """Records properties, operators and texts, and refuses what Blender would."""
 
     active = True
+    enabled = True
 
-    def __init__(self, drawn=None):
+    def __init__(self, drawn=None, buttons=None):
         self.drawn = [] if drawn is None else drawn
+        self._buttons = [] if buttons is None else buttons
 
     def _part(self, **options):
-        return Layout(self.drawn)
+        return Layout(self.drawn, self._buttons)
+
+    @property
+    def buttons(self):
+        """The operators' buttons as they are set afterwards, with whether they can be pressed."""
+        return [(button, layout.enabled) for button, layout in self._buttons]
 
     column = row = split = _part
 
@@ -44,6 +52,9 @@ class Layout:
         module, function = name.split(".")
         getattr(getattr(bpy.ops, module), function).get_rna_type()
         self.drawn.append(("operator", name))
+        button = SimpleNamespace(text=text)
+        self._buttons.append((button, self))
+        return button
 
     def label(self, *, text="", icon="NONE"):
         assert icon in ICONS, icon
@@ -59,6 +70,7 @@ def in_a_sidebar(*, width=330):
     return SimpleNamespace(
         scene=bpy.context.scene,
         window_manager=bpy.context.window_manager,
+        view_layer=bpy.context.view_layer,
         region=SimpleNamespace(width=width),
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),
     )
@@ -66,11 +78,16 @@ def in_a_sidebar(*, width=330):
 
 def draw(panel):
     """Returns what a panel draws, as (kind, ...) in order."""
+    return drawn_layout(panel).drawn
+
+
+def drawn_layout(panel):
+    """Returns the layout that a panel has drawn into."""
     layout = Layout()
     drawing = SimpleNamespace(layout=layout)
     drawing.column = lambda: panel.column(drawing)
     panel.draw(drawing, in_a_sidebar())
-    return layout.drawn
+    return layout
 
 
 def names(drawn, kind):
@@ -145,7 +162,8 @@ def test_a_setting_without_effect_is_grey(empty_scene, monkeypatch, idle):
 
 def test_generate_gives_way_to_progress_and_cancel(status, monkeypatch):
     drawn = draw(sidebar.DEPTHSHOT_PT_take)
-    assert names(drawn, "operator") == ["depthshot.generate", "depthshot.fetch"]
+    offered = ["depthshot.generate", "depthshot.fetch", "depthshot.place_take"]
+    assert names(drawn, "operator") == offered
     assert not names(drawn, "progress")
     monkeypatch.setattr(runner, "_generation", object())
     status.phase = "Capturing: rendering guides 3/48"
@@ -194,7 +212,28 @@ def test_the_last_take_says_how_much_of_it_is_generated(status):
     assert sidebar.DEPTHSHOT_PT_last_take.poll(bpy.context)
     drawn = draw(sidebar.DEPTHSHOT_PT_last_take)
     assert ("label", "12% of the pixels are generated", "NONE") in drawn
-    assert names(drawn, "operator") == ["depthshot.show_take", "depthshot.open_folder"]
+    places = ["depthshot.place_take"] * len(TARGETS)
+    assert names(drawn, "operator") == [*places, "depthshot.show_take", "depthshot.open_folder"]
+
+
+def test_the_last_take_can_be_placed_as_what_is_possible_now(status):
+    status.take = "/somewhere"
+    furnish(bpy.context.scene)
+    buttons = drawn_layout(sidebar.DEPTHSHOT_PT_last_take).buttons[: len(TARGETS)]
+    assert [button.text for button, _ in buttons] == [target.LABEL for target in TARGETS]
+    assert [button.target for button, _ in buttons] == [target.ID for target in TARGETS]
+    assert {button.directory for button, _ in buttons} == {"/somewhere"}
+    assert all(enabled for _, enabled in buttons)
+    bpy.context.scene.camera = None
+    buttons = drawn_layout(sidebar.DEPTHSHOT_PT_last_take).buttons[: len(TARGETS)]
+    grey = {button.target for button, enabled in buttons if not enabled}
+    assert grey == {"PLANE", "PROJECTED", "BACKGROUND"}
+
+
+def test_where_it_lands_is_asked_for_strips_alone(empty_scene):
+    assert "landing" in names(draw(sidebar.DEPTHSHOT_PT_take), "prop")
+    empty_scene.depthshot.target = "TEXTURE"
+    assert "landing" not in names(draw(sidebar.DEPTHSHOT_PT_take), "prop")
 
 
 def test_sentences_wrap_to_the_width_of_the_sidebar():

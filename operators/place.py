@@ -1,0 +1,120 @@
+"""Place a take that is there already: the last one, or any folder of one.
+
+Blender reads an operator's properties from its annotations as they stand, so they are evaluated
+(no `from __future__ import annotations`).
+"""
+
+from pathlib import Path
+from statistics import fmean
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.types import Context, Event, Operator, OperatorProperties
+
+from ..backend.errors import DepthshotError, TakeError
+from ..backend.take import Take, hash_file, read_take
+from ..preferences import preferences
+from ..properties import target_items
+from ..scene.targets import chosen_place, find_target
+from ..scene.targets.landed import Landed
+from .generate import RUNNING
+from .interface import open_file
+from .pending import settle
+from .runner import runner
+
+
+class DEPTHSHOT_OT_place_take(Operator):
+    """Place a take that was made before."""
+
+    bl_idname = "depthshot.place_take"
+    bl_label = "Place Take"
+    bl_description = "Let a finished take land in this scene, whenever and wherever it was made"
+    bl_options = {"REGISTER", "UNDO"}
+
+    target: EnumProperty(
+        name="As",
+        description="What the take becomes in this file",
+        items=target_items(),
+        options={"SKIP_SAVE"},
+    )
+    directory: StringProperty(
+        name="Take",
+        description="The take's folder, the one with take.json in it",
+        subtype="DIR_PATH",
+        options={"SKIP_SAVE"},
+    )
+    filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Grey while a take is on its way: what the panel says is about that one."""
+        if runner.running:
+            cls.poll_message_set(RUNNING)
+        return not runner.running
+
+    @classmethod
+    def description(cls, context: Context, properties: OperatorProperties) -> str:
+        """Return what the button does, and why it is grey if it is."""
+        if not properties.directory:
+            return cls.bl_description
+        target = find_target(properties.target)
+        reason = target.why_not(context)
+        return f"{target.HELP}.\nNot now: {reason}" if reason else target.HELP
+
+    def invoke(self, context: Context, event: Event) -> set[str]:
+        """Place the take that is named; without a name let the artist look for one."""
+        if self.directory:
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: Context) -> set[str]:
+        """Place it and say where it is."""
+        try:
+            folder = Path(bpy.path.abspath(self.directory))
+            take, changed = _read(folder)
+            landed = _land(context, self.target, folder, take)
+            settle(preferences(context).data, open_file(), folder)
+        except DepthshotError as reason:
+            self.report({"ERROR"}, str(reason))
+            return {"CANCELLED"}
+        notes = [*changed, *landed.notes]
+        for sentence in notes:
+            self.report({"WARNING"}, sentence)
+        message = landed.in_words(take)
+        self.report({"INFO"}, message)
+        status = context.window_manager.depthshot
+        status.message, status.failed = message, False
+        status.warnings = "\n".join(notes)
+        status.scene, status.take = landed.scene, str(folder)
+        status.generated = fmean(take.generated)
+        return {"FINISHED"}
+
+
+def _read(folder: Path) -> tuple[Take, list[str]]:
+    """Return the take in a folder, and what to know about its files.
+
+    Raises:
+        TakeError: there is no finished take, or a file of it is missing.
+    """
+    take = read_take(folder)
+    changed = []
+    for path, expected in take.files.items():
+        if not (folder / path).is_file():
+            raise TakeError(f"The take has lost '{path}'; generate it again.")
+        if hash_file(folder / path) != expected:
+            changed.append(path)
+    if not changed:
+        return take, []
+    return take, [
+        f"{len(changed)} of the take's files are not as they were made, '{changed[0]}' first; if"
+        " nobody has retouched them, they are damaged: generate the take again."
+    ]
+
+
+def _land(context: Context, identifier: str, folder: Path, take: Take) -> Landed:
+    place = chosen_place(identifier, context)
+    return find_target(identifier).land(context.scene, folder, take, place=place)
+
+
+CLASSES = (DEPTHSHOT_OT_place_take,)

@@ -1,0 +1,71 @@
+"""A material that shines with a take's pictures: what textures, planes and projections share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+from bpy.types import Material, NodeTree, Scene, ShaderNode
+
+from ...backend.take import Take
+from ..color import view_inverse
+from .image import load_sequence, show_frames
+from .landed import color_notes, timing_notes
+
+
+@dataclass(frozen=True, slots=True)
+class TakeMaterial:
+    """A new material.
+
+    Attributes:
+        material: The material: an Image Texture that feeds an Emission.
+        texture: The Image Texture node; its Vector is free.
+        emission: The Emission node; its Strength is free.
+    """
+
+    material: Material
+    texture: ShaderNode
+    emission: ShaderNode
+
+    @property
+    def tree(self) -> NodeTree:
+        """The material's nodes."""
+        return self.material.node_tree
+
+
+def new_material(scene: Scene, folder: Path, take: Take) -> TakeMaterial:
+    """Make a material that shows the take as it was made when `scene` is rendered.
+
+    Emission, because light and shadow are in the pictures already.
+
+    Raises:
+        TakeError: a frame of the take is missing; nothing was changed.
+        TargetError: Blender cannot count the take's frames; nothing was changed.
+    """
+    image = load_sequence(
+        folder,
+        take,
+        kind="frames",
+        color_space=view_inverse(scene).color_space,
+        name=f"{folder.name} frames",
+    )
+    material = bpy.data.materials.new(folder.name)
+    material.use_nodes = True
+    tree = material.node_tree
+    tree.nodes.clear()
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    texture.image = image
+    show_frames(texture.image_user, take)
+    texture.location = (-300, 0)
+    emission = tree.nodes.new("ShaderNodeEmission")
+    output = tree.nodes.new("ShaderNodeOutputMaterial")
+    output.location = (200, 0)
+    tree.links.new(texture.outputs["Color"], emission.inputs["Color"])
+    tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    return TakeMaterial(material, texture, emission)
+
+
+def picture_notes(scene: Scene, take: Take) -> tuple[str, ...]:
+    """Return what keeps a take in a material of `scene` from looking as it was made."""
+    return (*color_notes(scene, scene), *timing_notes(scene, take))
