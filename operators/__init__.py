@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import bpy
 
-from . import generate, replace, sequence, show
+from . import generate, place, replace, sequence, show
 from .attachment import attachment
 from .runner import runner
 
-CLASSES = (*generate.CLASSES, *show.CLASSES, *sequence.CLASSES, *replace.CLASSES)
+CLASSES = (*generate.CLASSES, *place.CLASSES, *show.CLASSES, *sequence.CLASSES, *replace.CLASSES)
 
 register, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
 
