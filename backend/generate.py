@@ -88,7 +88,13 @@ def generate(
         sink.progress(LOADING, 1, 1)
         loaded.generate(Request(reader, checked, seed, finished), sink)
         used = versions(learned=card.learned)
-        take = writer.finish({"device": device, "versions": used, "seconds": sink.seconds()})
+        details = {
+            "device": device,
+            "versions": used,
+            "seconds": sink.seconds(),
+            "stills": [reader.shot.frame(still.index) for still in reader.shot.stills],
+        }
+        take = writer.finish(details)
     for message in take.warnings:  # also what the reader noticed
         sink.tell_once(message)
     return take

@@ -53,7 +53,8 @@ class Take:
         generated: Share of generated pixels of each frame, 0 to 1.
         files: SHA-256 of every file, by its path in the take.
         warnings: Sentences the artist was told.
-        details: Device, versions, seconds of each phase: for people, not for programs.
+        details: Device, versions, seconds of each phase, frames of the stills: for people, not
+            for programs.
     """
 
     shot_sha256: str

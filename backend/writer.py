@@ -172,7 +172,7 @@ class TakeWriter:
         """Wait for every frame, check that none is missing, and write `take.json`.
 
         Args:
-            details: Device, versions, seconds of each phase: for people.
+            details: Device, versions, seconds of each phase, stills: for people.
 
         Raises:
             StorageError: a frame or the record could not be written.

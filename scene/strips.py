@@ -28,6 +28,8 @@ from .movie import Movie
 from .targets.landed import frame_rate
 
 PICTURES = ("IMAGE", "MOVIE")
+# What a capture takes for no finished picture, by its usual endings.
+_LINEAR = {".exr", ".hdr", ".dpx", ".cin"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,11 @@ def check_picture(strip: Strip, frame: int) -> None:
             )
     if strip.use_multiview:
         raise CaptureError(f"“{name}” is stereoscopic; choose a strip with one view.")
+    if strip.type == "IMAGE" and _image(strip, frame).suffix.lower() in _LINEAR:
+        raise CaptureError(
+            f"“{name}” shows '{_image(strip, frame).name}', which is linear and has no view"
+            " transform in it; save it as a PNG with the view transform first."
+        )
     if strip.type == "MOVIE" and strip.stream_index:
         raise CaptureError(
             f"“{name}” shows a further stream of its movie, of which only the first can be read;"
@@ -91,7 +98,7 @@ def find_picture(strip: Strip, frame: int) -> Picture:
     """
     check_picture(strip, frame)
     if strip.type == "IMAGE":
-        file = _absolute(strip, strip.directory) / strip.strip_elem_from_frame(frame).filename
+        file = _image(strip, frame)
         _check_there(file)
         return Picture(file, None)
     file = _absolute(strip, strip.filepath)
@@ -118,6 +125,10 @@ def changes(strip: Strip) -> list[str]:
         "modifiers": any(not modifier.mute for modifier in strip.modifiers),
     }
     return [words for words, is_there in there.items() if is_there]
+
+
+def _image(strip: Strip, frame: int) -> Path:
+    return _absolute(strip, strip.directory) / strip.strip_elem_from_frame(frame).filename
 
 
 def _movie_index(strip: Strip, frame: int, *, frames: int) -> int:

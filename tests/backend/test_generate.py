@@ -49,6 +49,7 @@ def test_a_take_is_whole_and_its_record_true(shot, tmp_path):
     assert take.details["versions"] == versions()
     assert set(versions()) == {"depthshot", "torch", "numpy", "python", "system"}
     assert take.details["device"] == choose_device(None)
+    assert take.details["stills"] == [98 + still.index for still in read_shot(shot).stills]
     assert all(seconds >= 0 for seconds in take.details["seconds"].values())
     assert {e.phase for e in events if e.kind == "progress"} == set(take.details["seconds"])
 

@@ -136,8 +136,9 @@ def properties_of(group):
         if prop.identifier in ("rna_type", "name", "bl_idname"):
             continue
         yield f"{type(group).__name__}.{prop.identifier}", prop
-        if prop.type == "POINTER":
-            yield from properties_of(getattr(group, prop.identifier))
+        inside = getattr(group, prop.identifier)
+        if isinstance(inside, bpy.types.PropertyGroup):
+            yield from properties_of(inside)
 
 
 def all_properties():
@@ -162,7 +163,13 @@ def test_everything_has_a_tooltip(empty_scene):
                 assert item.name, f"{name}: {item.identifier}"
 
 
-@pytest.mark.parametrize("name", ["generate", "fetch", "cancel", "show_take", "open_folder"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("generate", "fetch", "cancel", "show_take", "open_folder"),
+        *("still_from_strip", "go_to_shot", "open_strip_folder", "replace_take"),
+    ],
+)
 def test_every_operator_says_what_it_does(name):
     rna = getattr(bpy.ops.depthshot, name).get_rna_type()
     assert rna.name

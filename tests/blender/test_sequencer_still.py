@@ -123,9 +123,7 @@ def test_a_movie_strip_gives_the_frame_that_is_rendered(scene, pictures, tmp_pat
 
 @pytest.mark.parametrize("fps", [10, 30, 50])
 @pytest.mark.parametrize("setup", [leave, trim, reverse])
-def test_a_movie_fitted_to_another_frame_rate_gives_it_too(
-    scene, pictures, tmp_path, fps, setup
-):
+def test_a_movie_fitted_to_another_frame_rate_gives_it_too(scene, pictures, tmp_path, fps, setup):
     path = movies.write_movie(tmp_path / "movie.mkv", pictures)
     scene.render.fps = fps
     strip = movies.fit_movie(scene, path, start=10)
@@ -158,9 +156,7 @@ def test_a_movie_with_more_than_8_bits_gives_a_16_bit_png(scene, pictures, tmp_p
     assert np.abs(takes.read(still) - pictures[3]).max() <= 1
 
 
-def test_a_still_is_never_written_over_and_the_same_one_is_written_once(
-    scene, pictures, tmp_path
-):
+def test_a_still_is_never_written_over_and_the_same_one_is_written_once(scene, pictures, tmp_path):
     with Movie(movies.write_movie(tmp_path / "movie.mkv", pictures)) as movie:
         first = movie.save(0, tmp_path / "stills", name="still")
         kept = first.read_bytes()
@@ -233,9 +229,7 @@ def test_a_chosen_shot_comes_before_all_and_starts_at_its_first_frame(scene, pic
     assert scene.depthshot.still_source == "RENDER"
 
 
-def test_the_only_scene_with_a_camera_is_the_shot_of_an_edit_without_one(
-    scene, pictures, tmp_path
-):
+def test_the_only_scene_with_a_camera_is_the_shot_of_an_edit_without_one(scene, pictures, tmp_path):
     edit = movies.plain(bpy.data.scenes.new("My edit"))
     compat.show_in_sequencer(bpy.context.window, edit)
     movies.add_images(edit, movies.write_pictures(tmp_path / "p", pictures), start=1)
@@ -278,9 +272,11 @@ def speed(scene, strip):
         options = {"length": 8, "input1": strip}
     else:
         options = {"frame_end": 9, "input1": strip}
-    movies.strips(scene).new_effect(
-        name="Slow", type="SPEED", channel=2, frame_start=1, **options
-    )
+    movies.strips(scene).new_effect(name="Slow", type="SPEED", channel=2, frame_start=1, **options)
+
+
+def linear(scene, strip):
+    strip.elements[0].filename = "render.EXR"
 
 
 def stereo(scene, strip):
@@ -295,6 +291,7 @@ def stereo(scene, strip):
         (elsewhere, "playhead at frame 100 is not on “Pictures”, which is shown from 1 to 8"),
         (color, "“Red” is no image or movie strip"),
         (speed, "“Pictures” is played by the speed effect “Slow”"),
+        (linear, "“Pictures” shows 'render.EXR', which is linear"),
         (stereo, "“Pictures” is stereoscopic"),
     ],
 )
