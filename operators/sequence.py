@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import bpy
-from bpy.types import Context, Operator, Strip
+from bpy.types import Context, Operator
 
 from ..backend.errors import CaptureError, DepthshotError
 from ..preferences import preferences
@@ -97,10 +97,15 @@ class DEPTHSHOT_OT_go_to_shot(Operator):
         context.window.scene = shot.scene
         if shot.frame is not None:
             shot.scene.frame_set(shot.frame)
+        views = [area for area in context.window.screen.areas if area.type == "VIEW_3D"]
         if shot.scene.camera is not None:
-            for area in context.window.screen.areas:
-                if area.type == "VIEW_3D":
-                    area.spaces.active.region_3d.view_perspective = "CAMERA"
+            for area in views:
+                area.spaces.active.region_3d.view_perspective = "CAMERA"
+        frame = shot.scene.frame_current
+        where = "" if views else "; a workspace with a 3D viewport shows it"
+        self.report(
+            {"INFO"}, f"This window's scene is “{shot.scene.name}” at frame {frame}{where}."
+        )
         return {"FINISHED"}
 
 
@@ -156,7 +161,7 @@ def _write(picture: Picture, context: Context, *, deinterlace: bool) -> Picture:
     return Picture(file, None)
 
 
-def _notes(strip: Strip, shot: StripShot) -> list[str]:
+def _notes(strip: bpy.types.Strip, shot: StripShot) -> list[str]:
     notes = []
     if changed := changes(strip):
         notes.append(

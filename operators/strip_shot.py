@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import bpy
-from bpy.types import Scene, Strip
+from bpy.types import Scene
 
 from ..backend.errors import CaptureError, TakeError
 from ..scene.strip_takes import FoundTake, shown_frame, shown_take
@@ -27,7 +27,7 @@ class StripShot:
     frame: int | None
 
 
-def find_shot(host: Scene, strip: Strip | None) -> StripShot | None:
+def find_shot(host: Scene, strip: bpy.types.Strip | None) -> StripShot | None:
     """Return the shot of a strip, None where it is not clear.
 
     What the artist chose comes first, then the scene of the take that the strip shows, the scene
@@ -51,7 +51,7 @@ def find_shot(host: Scene, strip: Strip | None) -> StripShot | None:
     return StripShot(others[0], None) if len(others) == 1 else None
 
 
-def take_of(strip: Strip | None) -> FoundTake | None:
+def take_of(strip: bpy.types.Strip | None) -> FoundTake | None:
     """Return the take that a strip shows; None too where its record is damaged."""
     try:
         return shown_take(strip)
@@ -59,7 +59,7 @@ def take_of(strip: Strip | None) -> FoundTake | None:
         return None
 
 
-def _take_frame(strip: Strip, playhead: int) -> int | None:
+def _take_frame(strip: bpy.types.Strip, playhead: int) -> int | None:
     """Return the take's frame at the playhead, however far its strip was moved."""
     try:
         check_picture(strip, playhead)

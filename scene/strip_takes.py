@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bpy.types import Strip
+import bpy
 
 from ..backend.errors import TakeError, TargetError
 from ..backend.take import FRAMES, TAKE_FILE, Take, read_take
@@ -25,7 +25,7 @@ class FoundTake:
     take: Take
 
 
-def shown_take(strip: Strip | None) -> FoundTake | None:
+def shown_take(strip: bpy.types.Strip | None) -> FoundTake | None:
     """Return the take whose frames a strip shows; None where it shows anything else.
 
     Cheap enough for a panel: a record is read again only when it has changed.
@@ -37,7 +37,7 @@ def shown_take(strip: Strip | None) -> FoundTake | None:
     return None if frames is None or frames.name != FRAMES else _find(frames.parent)
 
 
-def shown_frame(strip: Strip, frame: int) -> int | None:
+def shown_frame(strip: bpy.types.Strip, frame: int) -> int | None:
     """Return the frame of its shot that a take's strip shows at `frame`, None if it has none."""
     element = strip.strip_elem_from_frame(frame)
     try:
@@ -46,7 +46,9 @@ def shown_frame(strip: Strip, frame: int) -> int | None:
         return None
 
 
-def other_takes(strip: Strip, found: FoundTake, folders: tuple[Path, ...]) -> list[FoundTake]:
+def other_takes(
+    strip: bpy.types.Strip, found: FoundTake, folders: tuple[Path, ...]
+) -> list[FoundTake]:
     """Return the takes that can be shown in a strip in place of its own, the newest first.
 
     They are of the same shot or scene, have the same size and all frames that the strip names. A
@@ -70,7 +72,7 @@ def other_takes(strip: Strip, found: FoundTake, folders: tuple[Path, ...]) -> li
     return sorted(others, key=lambda other: _age(other.folder), reverse=True)
 
 
-def replace_take(strip: Strip, folder: Path) -> tuple[FoundTake, list[str]]:
+def replace_take(strip: bpy.types.Strip, folder: Path) -> tuple[FoundTake, list[str]]:
     """Show another take in a strip; its place, length, trims and effects stay.
 
     Args:
@@ -120,7 +122,7 @@ def replace_take(strip: Strip, folder: Path) -> tuple[FoundTake, list[str]]:
     return after, notes
 
 
-def _why_unfit(strip: Strip, take: Take, other: Take) -> str | None:
+def _why_unfit(strip: bpy.types.Strip, take: Take, other: Take) -> str | None:
     if take.shot_sha256 != other.shot_sha256 and take.name != other.name:
         return f"it is of another scene, “{other.name}”"
     if take.size != other.size:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-from bpy.types import Scene, Strip
+from bpy.types import Scene
 
 from ..backend.errors import CaptureError
 from .compat import nested_strips, strip_inputs
@@ -45,13 +45,13 @@ class Picture:
     index: int | None
 
 
-def active_strip(scene: Scene | None) -> Strip | None:
+def active_strip(scene: Scene | None) -> bpy.types.Strip | None:
     """Return the scene's active strip, None if there is none."""
     editor = None if scene is None else scene.sequence_editor
     return None if editor is None else editor.active_strip
 
 
-def check_picture(strip: Strip, frame: int) -> None:
+def check_picture(strip: bpy.types.Strip, frame: int) -> None:
     """Refuse a strip of which cannot be known what it shows at a frame.
 
     Raises:
@@ -90,7 +90,7 @@ def check_picture(strip: Strip, frame: int) -> None:
         )
 
 
-def find_picture(strip: Strip, frame: int) -> Picture:
+def find_picture(strip: bpy.types.Strip, frame: int) -> Picture:
     """Return what a strip shows at a frame.
 
     Raises:
@@ -108,12 +108,12 @@ def find_picture(strip: Strip, frame: int) -> Picture:
     return Picture(file, _movie_index(strip, frame, frames=frames))
 
 
-def strip_folder(strip: Strip) -> Path | None:
+def strip_folder(strip: bpy.types.Strip) -> Path | None:
     """Return the folder of an image strip's files, None for other strips."""
     return _absolute(strip, strip.directory) if strip.type == "IMAGE" else None
 
 
-def changes(strip: Strip) -> list[str]:
+def changes(strip: bpy.types.Strip) -> list[str]:
     """Return what a strip does to its picture before it is shown, in words."""
     place, crop = strip.transform, strip.crop
     there = {
@@ -127,11 +127,11 @@ def changes(strip: Strip) -> list[str]:
     return [words for words, is_there in there.items() if is_there]
 
 
-def _image(strip: Strip, frame: int) -> Path:
+def _image(strip: bpy.types.Strip, frame: int) -> Path:
     return _absolute(strip, strip.directory) / strip.strip_elem_from_frame(frame).filename
 
 
-def _movie_index(strip: Strip, frame: int, *, frames: int) -> int:
+def _movie_index(strip: bpy.types.Strip, frame: int, *, frames: int) -> int:
     content = frames - strip.animation_offset_start - strip.animation_offset_end
     length = strip.frame_duration
     scene_rate = strip.fps / frame_rate(strip.id_data)
@@ -153,7 +153,7 @@ def _movie_index(strip: Strip, frame: int, *, frames: int) -> int:
     return found.pop()
 
 
-def _index(strip: Strip, frame: int, *, content: int, rate: float) -> int:
+def _index(strip: bpy.types.Strip, frame: int, *, content: int, rate: float) -> int:
     # With `length` frames, so that the last one of a reversed strip is the movie's first.
     length = strip.frame_duration
     at = frame - strip.frame_start
@@ -165,7 +165,7 @@ def _index(strip: Strip, frame: int, *, content: int, rate: float) -> int:
     return strip.animation_offset_start + math.floor(index + 0.5)
 
 
-def _absolute(strip: Strip, path: str) -> Path:
+def _absolute(strip: bpy.types.Strip, path: str) -> Path:
     return Path(bpy.path.abspath(path, library=strip.id_data.library))
 
 

@@ -1,5 +1,7 @@
 """A strip's frame as the still: compared with what Blender renders of the strip."""
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
@@ -345,11 +347,40 @@ def test_what_the_strip_adds_is_said(scene, pictures, tmp_path, capfd):
     strip = movies.add_images(scene, movies.write_pictures(tmp_path / "p", pictures), start=1)
     strip.use_flip_x = True
     strip.crop.min_x = 2
+    strip.modifiers.new("Bright", "BRIGHT_CONTRAST")
+    strip.modifiers.new("Off", "CURVES").mute = True
     strip.colorspace_settings.name = "Linear Rec.709"
     scene.frame_start = 3
     assert bpy.ops.depthshot.still_from_strip() == {"FINISHED"}
     told = capfd.readouterr().out
-    assert "without what the strip adds: a crop, a flip." in told
+    assert "without what the strip adds: a crop, a flip, modifiers." in told
     assert "reads its file as “Linear Rec.709”" in told
     assert "Frame 1 is outside the shot's frames 3 to 250" in told
     assert "“picture00.png” is the still of “Scene” at frame 1." in told
+
+
+def test_a_folder_for_takes_that_cannot_be_written_is_said_and_changes_nothing(
+    scene, pictures, tmp_path, stored
+):
+    (tmp_path / "file").touch()
+    stored.takes_folder = str(tmp_path / "file/below")
+    movies.add_movie(scene, movies.write_movie(tmp_path / "movie.mkv", pictures))
+    images = len(bpy.data.images)
+    with pytest.raises(RuntimeError, match=r"folder for takes '.*file/below' cannot be written"):
+        bpy.ops.depthshot.still_from_strip()
+    assert scene.depthshot.still_source == "RENDER"
+    assert len(bpy.data.images) == images
+
+
+def test_a_movies_still_is_what_the_shot_has(scene, pictures, tmp_path):
+    movies.add_movie(scene, movies.write_movie(tmp_path / "movie.mkv", pictures))
+    scene.frame_set(3)
+    bpy.ops.depthshot.still_from_strip()
+    shots.small(scene, movies.SIZE)
+    shots.add_plane(scene)
+    settings = scene.depthshot
+    finished = shots.capture(
+        scene, tmp_path / "cache", start=3, end=3,
+        still_source="IMAGE", still_image=Path(settings.still_image),
+    )  # fmt: skip
+    assert np.array_equal(takes.read(finished.folder / "still.png"), pictures[2])

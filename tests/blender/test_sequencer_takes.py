@@ -282,6 +282,18 @@ def test_a_take_finds_its_scene_from_any_edit(strip, shot, tmp_path):
     assert find_shot(mine, None) is None
 
 
+def test_go_to_shot_says_where_it_can_be_seen(strip, capfd):
+    bpy.ops.depthshot.go_to_shot()
+    assert "This window's scene is “Shot” at frame 5." in capfd.readouterr().out
+    areas = [area for area in bpy.context.window.screen.areas if area.type == "VIEW_3D"]
+    for area in areas:
+        area.type = "TEXT_EDITOR"
+    bpy.ops.depthshot.go_to_shot()
+    for area in areas:
+        area.type = "VIEW_3D"
+    assert "; a workspace with a 3D viewport shows it." in capfd.readouterr().out
+
+
 def test_go_to_shot_is_grey_where_the_shot_is_not_clear(empty_scene):
     compat.show_in_sequencer(bpy.context.window, empty_scene)
     with pytest.raises(RuntimeError, match="not clear which scene is the shot"):
