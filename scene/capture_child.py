@@ -49,6 +49,7 @@ compat = importlib.import_module(f"{_PACKAGE}.compat")
 depends = importlib.import_module(f"{_PACKAGE}.depends")
 drivers = importlib.import_module(f"{_PACKAGE}.drivers")
 guides = importlib.import_module(f"{_PACKAGE}.child_guides")
+leave_out = importlib.import_module(f"{_PACKAGE}.leave_out")
 simulations = importlib.import_module(f"{_PACKAGE}.simulations")
 
 
@@ -281,6 +282,7 @@ def run(job: Job) -> int:
     """Do the job; say in one event why not if the scene or the disk refuses."""
     try:
         scene = open_copy(job)
+        leave_out.leave_out_takes()
         confine(scene)
         warn_of(scene, job)
         tell_hash(scene, job)

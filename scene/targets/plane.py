@@ -13,7 +13,7 @@ import bpy
 from bpy.types import Context, Mesh, Object, Scene
 
 from ...backend.take import Take
-from ..marks import PLANE
+from ..leave_out import PLANE
 from .landed import Landed
 from .material import new_material, picture_notes
 from .shot_camera import camera_problem, drive, framing, shape_notes, shot_camera
