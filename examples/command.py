@@ -20,8 +20,13 @@ def own_arguments() -> list[str]:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for a scene and where it goes."""
     parser.add_argument("--out", type=Path, required=True, help="the .blend to write")
+    add_scene_options(parser, frames=48)
+
+
+def add_scene_options(parser: argparse.ArgumentParser, *, frames: int) -> None:
+    """Add the options for a scene, `frames` long unless told otherwise."""
     parser.add_argument("--size", type=_size, default=(832, 480), metavar="WxH", help="in pixels")
-    parser.add_argument("--frames", type=int, default=48, help="length at 24 fps")
+    parser.add_argument("--frames", type=int, default=frames, help="length at 24 fps")
     parser.add_argument("--samples", type=int, help="Cycles samples a pixel; the scene's own")
 
 

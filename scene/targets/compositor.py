@@ -132,6 +132,11 @@ def _tree(scene: Scene) -> tuple[NodeTree, list[str]]:
             return tree, [f"The compositor of “{name}” is switched off; turn on its Use Nodes."]
         tree = pass_through(scene)
         notes.append(f"“{name}” had no compositor; it has one now that leaves its render as it is.")
+        if scene.render.image_settings.file_format == "OPEN_EXR_MULTILAYER":
+            notes.append(
+                f"The multilayer EXR that “{name}” renders has a layer more, “Composite”, with its"
+                " compositor's picture."
+            )
     if not scene.render.use_compositing:
         notes.append(
             f"“{name}” renders without its compositor; turn on Output > Post Processing >"

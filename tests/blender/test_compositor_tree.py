@@ -52,6 +52,15 @@ def test_a_scene_without_a_compositor_renders_as_before(scene, tmp_path, layers)
     assert told not in again.notes
 
 
+def test_the_layer_that_a_multilayer_render_gets_is_said(scene, tmp_path):
+    compat.use_multilayer_exr(scene.render.image_settings)
+    take, _ = composited.make_take(tmp_path / "take", takes.noise(1))
+    landed = compositor.land(scene, tmp_path / "take", take)
+    assert any("has a layer more, “Composite”" in note for note in landed.notes)
+    again = compositor.land(scene, tmp_path / "take", take)
+    assert not any("Composite”" in note for note in again.notes)
+
+
 def test_a_compositor_that_is_switched_off_stays_off(scene, tmp_path):
     if bpy.app.version >= (5, 0):
         pytest.skip("a compositor cannot be switched off since Blender 5")
