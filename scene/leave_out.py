@@ -7,9 +7,12 @@ library alone.
 from __future__ import annotations
 
 import bpy
+from bpy.types import Node, NodeTree, Scene
 
 PLANE = "depthshot_plane"
 """The custom property of a plane that shows a take in front of a camera."""
+GROUP = "depthshot_take"
+"""The custom property of a node group that shows a take in the compositor."""
 
 
 def leave_out_takes() -> None:
@@ -26,6 +29,8 @@ def leave_out_takes() -> None:
                 bpy.data.meshes.remove(mesh)
     for lens in bpy.data.cameras:
         if lens.library is None:
+            for background in lens.background_images:
+                background.image = None  # clearing alone still counts as a use of it
             lens.background_images.clear()
             lens.show_background_images = False
     # Materials first: they are what uses images.
@@ -33,3 +38,42 @@ def leave_out_takes() -> None:
         for block in list(blocks):
             if block.library is None and block.users == int(block.use_fake_user):
                 blocks.remove(block)
+
+
+def leave_out_nodes(scene: Scene, tree: NodeTree | None) -> bool:
+    """Remove takes' nodes from the scene's compositor, before `leave_out_takes`.
+
+    Where one of them is part of the picture, the compositor's picture is a take's and no still: the
+    scene is then rendered without its compositor.
+
+    Returns:
+        Whether the scene is rendered without the compositor that it has.
+    """
+    if tree is None or tree.library is not None:
+        return False
+    shown = [node for node in tree.nodes if node.type == "GROUP" and GROUP in (node.node_tree or ())]
+    in_picture = _in_picture(tree)
+    without = any(node.name in in_picture for node in shown) and scene.render.use_compositing
+    if without:
+        scene.render.use_compositing = False
+    for node in shown:
+        group = node.node_tree
+        tree.nodes.remove(node)
+        if group.users == 0:
+            bpy.data.node_groups.remove(group)
+    return without
+
+
+def _in_picture(tree: NodeTree) -> set[str]:
+    """Return the names of the nodes that the tree's result depends on."""
+    ends: list[Node] = [
+        node
+        for node in tree.nodes
+        if node.bl_idname in ("CompositorNodeComposite", "NodeGroupOutput")
+    ]
+    found = {node.name for node in ends}
+    while True:
+        before = {link.from_node.name for link in tree.links if link.to_node.name in found}
+        if before <= found:
+            return found
+        found |= before
