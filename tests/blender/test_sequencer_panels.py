@@ -132,6 +132,7 @@ def test_without_a_scene_in_the_sequencer(scene):
 
 
 def test_generate_is_of_the_shot_and_not_of_the_edit(strip):
+    bpy.context.window.scene = strip.id_data
     drawn = draw(SHOT)
     assert names(drawn, "prop") == []
     assert names(drawn, "label") == ["Shot: Shot"]
