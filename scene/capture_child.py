@@ -282,6 +282,12 @@ def run(job: Job) -> int:
     """Do the job; say in one event why not if the scene or the disk refuses."""
     try:
         scene = open_copy(job)
+        if leave_out.leave_out_nodes(scene, compat.compositor_tree(scene)):
+            job.say(
+                "warning",
+                message=f"The compositor of “{scene.name}” shows an earlier take, so the shot was"
+                " rendered without it.",
+            )
         leave_out.leave_out_takes()
         confine(scene)
         warn_of(scene, job)

@@ -51,7 +51,9 @@ def leave_out_nodes(scene: Scene, tree: NodeTree | None) -> bool:
     """
     if tree is None or tree.library is not None:
         return False
-    shown = [node for node in tree.nodes if node.type == "GROUP" and GROUP in (node.node_tree or ())]
+    shown = [
+        node for node in tree.nodes if node.type == "GROUP" and GROUP in (node.node_tree or ())
+    ]
     in_picture = _in_picture(tree)
     without = any(node.name in in_picture for node in shown) and scene.render.use_compositing
     if without:

@@ -27,6 +27,7 @@ from ..compat import (
     new_math,
     pass_through,
 )
+from ..leave_out import GROUP
 from .edit_scene import Place, renders_strips
 from .image import Kind, check_files, load_sequence, show_frames
 from .landed import Landed, color_notes, timing_notes
@@ -49,8 +50,6 @@ _OUTPUTS = (
     ("Mask", "NodeSocketFloat", "1 where the take is generated, 0 where a still shows the surface"),
     ("Depth", "NodeSocketFloat", "Distance along the camera's view, as in the Depth pass"),
 )
-# Property of a group: the take that it was made for.
-_MARK = "depthshot_take"
 _GAP = 80.0  # between the new node and what is there, in the node editor's units
 _COLUMN = 200.0  # from node to node inside the group
 _ROW = 330.0
@@ -153,7 +152,7 @@ def _tree(scene: Scene) -> tuple[NodeTree, list[str]]:
 def _find_group(images: dict[Kind, Image]) -> NodeTree | None:
     """Return the group that was made of these images before."""
     for group in bpy.data.node_groups:
-        if _MARK in group and group.library is None:
+        if GROUP in group and group.library is None:
             shown = {node.image for node in group.nodes if node.bl_idname == COMPOSITOR_IMAGE}
             if shown == set(images.values()):
                 return group
@@ -162,7 +161,7 @@ def _find_group(images: dict[Kind, Image]) -> NodeTree | None:
 
 def _new_group(scene: Scene, name: str, take: Take, images: dict[Kind, Image]) -> NodeTree:
     group = bpy.data.node_groups.new(name, "CompositorNodeTree")
-    group[_MARK] = name
+    group[GROUP] = name
     for output, kind, meaning in _OUTPUTS:
         socket = group.interface.new_socket(output, in_out="OUTPUT", socket_type=kind)
         socket.description = meaning

@@ -63,10 +63,10 @@ def artist_tree(scene):
     """Gives the scene a compositor that changes its picture."""
     tree = compat.pass_through(scene)
     layers = next(node for node in tree.nodes if node.bl_idname == compat.RENDER_LAYERS)
-    flipped = tree.nodes.new("CompositorNodeFlip")
-    tree.links.new(layers.outputs["Image"], flipped.inputs[0])
-    tree.links.new(flipped.outputs[0], output(scene))
-    tree.nodes.active = flipped
+    inverted = tree.nodes.new("CompositorNodeInvert")
+    tree.links.new(layers.outputs["Image"], inverted.inputs["Color"])
+    tree.links.new(inverted.outputs[0], output(scene))
+    tree.nodes.active = inverted
     return tree
 
 

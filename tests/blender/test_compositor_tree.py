@@ -36,11 +36,16 @@ def test_an_artists_tree_and_its_picture_stay_as_they_are(scene, tmp_path):
 @pytest.mark.parametrize("layers", [1, 2])
 def test_a_scene_without_a_compositor_renders_as_before(scene, tmp_path, layers):
     if layers == 2:
-        # The first layer that is rendered makes the picture, here one without the plane.
+        # The first layer that is rendered makes the picture, here the only one with the plane.
+        things = bpy.data.collections.new("Things")
+        scene.collection.children.link(things)
+        things.objects.link(bpy.data.objects["Plane"])
+        scene.collection.objects.unlink(bpy.data.objects["Plane"])
         scene.view_layers[0].use = False
         for name in ("Second", "Third"):
             scene.view_layers.new(name)
-        scene.view_layers["Second"].material_override = bpy.data.materials.new("Override")
+        for layer in (scene.view_layers[0], scene.view_layers["Third"]):
+            layer.layer_collection.children["Things"].exclude = True
     before = takes.render(scene, tmp_path / "before.png", 1)
     take, _ = composited.make_take(tmp_path / "take", takes.noise(2))
     landed = compositor.land(scene, tmp_path / "take", take)
