@@ -13,6 +13,10 @@ from ..color import view_inverse
 from .image import load_sequence, show_frames
 from .landed import color_notes, timing_notes
 
+BORDER_PIXELS = 2
+"""How far a picture goes on beyond its border, as it is there: the filter of a render's outermost
+pixels reaches a little out of the view."""
+
 
 @dataclass(frozen=True, slots=True)
 class TakeMaterial:

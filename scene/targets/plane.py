@@ -15,7 +15,7 @@ from bpy.types import Context, Mesh, Object, Scene
 from ...backend.take import Take
 from ..leave_out import PLANE
 from .landed import Landed
-from .material import new_material, picture_notes
+from .material import BORDER_PIXELS, new_material, picture_notes
 from .shot_camera import camera_problem, drive, framing, shape_notes, shot_camera
 
 ID = "PLANE"
@@ -47,9 +47,8 @@ def land(scene: Scene, folder: Path, take: Take, *, place: str = "") -> Landed:
     """
     camera = shot_camera(scene, take)
     made = new_material(scene, folder, take)
-    # At the border of the picture nothing of the opposite one is mixed in.
     made.texture.extension = "EXTEND"
-    mesh = _new_mesh(folder.name)
+    mesh = _new_mesh(folder.name, take)
     mesh.materials.append(made.material)
     plane = bpy.data.objects.new(folder.name, mesh)
     plane[PLANE] = take.shot_sha256
@@ -68,10 +67,11 @@ def land(scene: Scene, folder: Path, take: Take, *, place: str = "") -> Landed:
     )
 
 
-def _new_mesh(name: str) -> Mesh:
-    """Return a square of one unit around its origin that faces +Z, the whole picture on it."""
+def _new_mesh(name: str, take: Take) -> Mesh:
+    """Return a face along +Z: the picture on one unit around its origin, with a border."""
     mesh = bpy.data.meshes.new(name)
-    corners = [(0, 0), (1, 0), (1, 1), (0, 1)]
+    across, up = (BORDER_PIXELS / side for side in take.size)
+    corners = [(-across, -up), (1 + across, -up), (1 + across, 1 + up), (-across, 1 + up)]
     mesh.from_pydata([(x - 0.5, y - 0.5, 0) for x, y in corners], [], [(0, 1, 2, 3)])
     layer = mesh.uv_layers.new(name="UVMap")
     for corner, uv in zip(layer.data, corners, strict=True):

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bpy.types import Context, Object, Scene
+from bpy.types import Context, NodeSocket, NodeTree, Object, Scene
 
 from ...backend.errors import TargetError
 from ...backend.take import Take
 from .landed import Landed
-from .material import TakeMaterial, new_material, picture_notes
+from .material import BORDER_PIXELS, TakeMaterial, new_material, picture_notes
 from .shot_camera import camera_problem, drive, framing, shape_notes, shot_camera
 
 ID = "PROJECTED"
@@ -82,7 +82,7 @@ def land(scene: Scene, folder: Path, take: Take, *, place: str = "[]") -> Landed
             else f"{NO_OBJECTS}."
         )
     made = new_material(scene, folder, take)
-    made.texture.extension = "CLIP"
+    made.texture.extension = "EXTEND"
     _project(made, scene, camera, take)
     kept = [each for each in objects if _cover(each, made)]
     return Landed(
@@ -127,7 +127,14 @@ def _project(made: TakeMaterial, scene: Scene, camera: Object, take: Take) -> No
     links.new(divide.outputs["Vector"], lens.inputs["Vector"])
     links.new(lens.outputs["Vector"], made.texture.inputs["Vector"])
     links.new(depth.outputs["Value"], seen.inputs[0])
-    links.new(seen.outputs["Value"], made.emission.inputs["Strength"])
+    inside = _inside(made.tree, lens.outputs["Vector"], take)
+    both = nodes.new("ShaderNodeMath")
+    both.operation = "MULTIPLY"
+    both.label = "Seen by the camera"
+    both.location = (-120, -320)
+    links.new(seen.outputs["Value"], both.inputs[0])
+    links.new(inside, both.inputs[1])
+    links.new(both.outputs["Value"], made.emission.inputs["Strength"])
     shape = framing(scene, camera, take)
     data = camera.data
     for index, (axis, share) in enumerate(zip("xy", (shape.wide, shape.high), strict=True)):
@@ -145,6 +152,40 @@ def _project(made: TakeMaterial, scene: Scene, camera: Object, take: Take) -> No
             expression=f"0.5 - shift / {share!r}",
             variables={"shift": (data, f"shift_{axis}")},
         )
+
+
+def _inside(tree: NodeTree, place: NodeSocket, take: Take) -> NodeSocket:
+    """Return 1 where a place lies in the picture or on its border, else 0.
+
+    Not left to the texture's own clipping, which mixes black into the outermost pixels.
+    """
+    shares = [side / (side + 2 * BORDER_PIXELS) for side in take.size]
+    socket = place
+    for column, (operation, other) in enumerate(
+        (("SUBTRACT", (0.5, 0.5, 0.0)), ("ABSOLUTE", None), ("MULTIPLY", (*shares, 0.0)))
+    ):
+        node = tree.nodes.new("ShaderNodeVectorMath")
+        node.operation = operation
+        node.location = (-1120 + 200 * column, -520)
+        tree.links.new(socket, node.inputs[0])
+        if other is not None:
+            node.inputs[1].default_value = other
+        socket = node.outputs["Vector"]
+    split = tree.nodes.new("ShaderNodeSeparateXYZ")
+    split.location = (-520, -520)
+    tree.links.new(socket, split.inputs["Vector"])
+    farthest = tree.nodes.new("ShaderNodeMath")
+    farthest.operation = "MAXIMUM"
+    farthest.location = (-320, -520)
+    tree.links.new(split.outputs["X"], farthest.inputs[0])
+    tree.links.new(split.outputs["Y"], farthest.inputs[1])
+    within = tree.nodes.new("ShaderNodeMath")
+    within.operation = "LESS_THAN"
+    within.label = "In the picture"
+    within.location = (-120, -520)
+    within.inputs[1].default_value = 0.5
+    tree.links.new(farthest.outputs["Value"], within.inputs[0])
+    return within.outputs["Value"]
 
 
 def _has_room(item: Object) -> bool:

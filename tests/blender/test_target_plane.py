@@ -54,6 +54,16 @@ def test_its_colours_come_through_the_view(empty_scene, tmp_path, view_transform
     assert np.abs(wrong - frames[1].astype(int)).mean() > 4
 
 
+def test_its_border_is_as_bright_as_the_rest_under_a_wide_pixel_filter(empty_scene, tmp_path):
+    views.exact(empty_scene)
+    views.blurred(empty_scene)
+    views.moving_camera(empty_scene)
+    take, _ = views.make_take(tmp_path / "take", grey=200)
+    plane.land(empty_scene, tmp_path / "take", take)
+    rendered = takes.render(empty_scene, tmp_path / "r.png", FRAMES[1])
+    assert (rendered == 200).all()
+
+
 def test_what_the_view_adds_is_said(empty_scene, tmp_path):
     views.moving_camera(empty_scene)
     empty_scene.view_settings.exposure = 1

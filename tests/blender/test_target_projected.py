@@ -55,6 +55,15 @@ def test_the_shots_camera_sees_the_take(empty_scene, tmp_path, fit, size, aspect
         assert np.abs(rendered - picture.astype(int)).max() <= 3, frame
 
 
+def test_its_border_is_as_bright_as_the_rest_under_a_wide_pixel_filter(empty_scene, tmp_path):
+    views.exact(empty_scene)
+    views.blurred(empty_scene)
+    views.moving_camera(empty_scene)
+    land(empty_scene, tmp_path / "take", room(empty_scene), grey=200)
+    rendered = takes.render(empty_scene, tmp_path / "r.png", FRAMES[1])
+    assert (rendered == 200).all()
+
+
 def test_from_beside_each_point_has_the_pixel_that_the_shot_sees_it_at(empty_scene, tmp_path):
     """Where a pixel of another camera hits, in the shot's picture, by the scene's own rays."""
     views.exact(empty_scene)

@@ -21,6 +21,13 @@ def exact(scene):
     scene.render.resolution_x, scene.render.resolution_y = SIZE
 
 
+def blurred(scene):
+    """Makes Cycles filter pixels as widely as artists do."""
+    scene.cycles.samples = 32
+    scene.cycles.pixel_filter_type = "BLACKMAN_HARRIS"
+    scene.cycles.filter_width = 2.0
+
+
 def moving_camera(scene, *, name="Camera", fit="AUTO", scale=(1, 1, 1)):
     """Adds a camera that moves, turns, zooms and shifts over FRAMES, under a scaled parent."""
     parent = bpy.data.objects.new(f"{name} rig", None)
@@ -47,8 +54,11 @@ def moving_camera(scene, *, name="Camera", fit="AUTO", scale=(1, 1, 1)):
     return camera
 
 
-def make_take(folder, *, size=SIZE, smooth=False):
-    """Writes a take of FRAMES, each its own noise or its own smooth gradients; returns both."""
+def make_take(folder, *, size=SIZE, smooth=False, grey=None):
+    """Writes a take of FRAMES, each its own noise or smooth gradients, or all of one grey.
+
+    Returns its record and its pictures.
+    """
     frames = takes.noise(len(FRAMES), size=size)
     if smooth:
         y, x = np.mgrid[0 : size[1], 0 : size[0]]
@@ -56,4 +66,6 @@ def make_take(folder, *, size=SIZE, smooth=False):
             np.stack([6 * x + 10, 11 * y + 10, 40 * index + 3 * x + 20], axis=-1).astype(np.uint8)
             for index in range(len(FRAMES))
         ]
+    if grey is not None:
+        frames = [np.full((size[1], size[0], 3), grey, np.uint8)] * len(FRAMES)
     return takes.make_take(folder, frames, start=FRAMES[0]), frames
