@@ -38,6 +38,16 @@ def test_rendering_gives_the_take_whatever_the_camera_does(
         assert np.abs(rendered - picture.astype(int)).max() <= 3, frame
 
 
+def test_an_uneven_scale_of_the_camera_makes_no_difference(empty_scene, tmp_path):
+    views.exact(empty_scene)
+    camera = views.moving_camera(empty_scene)
+    camera.scale = (1, 2, 3)
+    _, frames = land(empty_scene, tmp_path / "take")
+    for frame, picture in zip(FRAMES, frames, strict=True):
+        rendered = takes.render(empty_scene, tmp_path / "r.png", frame)
+        assert np.abs(rendered - picture.astype(int)).max() <= 3, frame
+
+
 @pytest.mark.parametrize("view_transform", ["Filmic", "AgX"])
 def test_its_colours_come_through_the_view(empty_scene, tmp_path, view_transform):
     views.exact(empty_scene)

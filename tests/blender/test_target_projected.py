@@ -122,7 +122,24 @@ def smooth_at(picture, x, y):
     return across[0] * (1 - y + top) + across[1] * (y - top)
 
 
-def test_behind_the_camera_and_outside_its_picture_it_is_black(empty_scene, tmp_path):
+def test_behind_the_camera_it_is_black(empty_scene, tmp_path):
+    views.exact(empty_scene)
+    shot = views.moving_camera(empty_scene)
+    bpy.ops.mesh.primitive_plane_add(size=3)
+    wall = bpy.context.object
+    wall.parent = shot
+    back = bpy.data.objects.new("Back", bpy.data.cameras.new("Back"))
+    back.parent = shot
+    empty_scene.collection.objects.link(back)
+    land(empty_scene, tmp_path / "take", [wall], smooth=True)
+    for z, turn in ((-8, 0), (8, np.pi)):
+        wall.location, back.rotation_euler = (0, 0, z), (0, turn, 0)
+        empty_scene.camera = back
+        seen = takes.render(empty_scene, tmp_path / "r.png", FRAMES[0])[9, 16].max()
+        assert (seen > 0) == (z < 0), z
+
+
+def test_outside_the_cameras_picture_it_is_black(empty_scene, tmp_path):
     views.exact(empty_scene)
     views.moving_camera(empty_scene)
     floor, *_ = room(empty_scene)
