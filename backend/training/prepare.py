@@ -13,8 +13,10 @@ import torch
 
 from .. import media
 from ..errors import ShotError
+from ..models.draft.condition import nearest_inverse
 from ..projection.frame import finish
 from ..projection.output import to_image, to_mask
+from ..projection.surface import inverse_depth
 from ..projection.walk import Walk
 from ..reader import ShotReader
 from ..take import frame_name
@@ -47,11 +49,11 @@ def prepare(shot: Path, truth: Path) -> list[Example]:
         if index not in walk.own
     }
     wanted = {index: file for index, file in names.items() if file.exists()}
-    largest = max(float(source.surface[0].max()) for source in walk.sources)
+    largest = max(nearest_inverse(source.surface[0]) for source in walk.sources)
     frames = []
     for step in walk.steps(list(range(reader.shot.frames))):
         if step.depth is not None:
-            largest = max(largest, float(1 / step.depth.min()))
+            largest = max(largest, nearest_inverse(inverse_depth(step.depth, device=_CPU)))
         if step.index in wanted:
             frames.append((finish(walk.see(step)), wanted[step.index]))
     examples = []

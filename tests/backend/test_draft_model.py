@@ -13,7 +13,10 @@ import torch
 from backend.errors import Cancelled
 from backend.geometry import inverse_depth, pixel_centres, pixel_transfer
 from backend.models import find_card, load_model
+from backend.models.draft.frames import FrameMaker
 from backend.models.draft.model import DraftModel
+from backend.models.draft.pipeline import DraftPipeline
+from backend.projection.walk import Walk
 from backend.reader import ShotReader
 from backend.wire import Still, read_shot
 from tests.analytic import analytic_shot, camera_at, render, slide_near_box, write_exr, write_png16
@@ -367,3 +370,30 @@ def test_what_moves_by_itself_is_drawn_for_its_frame_alone(tmp_path, draft):
         apart = np.abs(first[index][0].astype(float) - other[index][0])
         assert inner.sum() > 20
         assert apart[inner].mean() < 0.5 * apart[still].mean()
+
+
+def test_a_keyframe_never_generates_what_moves(tmp_path, draft, monkeypatch):
+    """Else what the network says there would reach into what it says beside it."""
+    folder = moved_shot(tmp_path, with_flow=True)
+    slide_near_box(folder, 2.0)
+    keyframes, asked = [], []
+    add, generate = FrameMaker.add_keyframe, DraftPipeline.__call__
+
+    def note_keyframe(maker, index, **options):
+        keyframes.append(index)
+        return add(maker, index, **options)
+
+    def note_editable(pipeline, *planes, **options):
+        if not options["mean"]:  # of a keyframe
+            asked.append(options["editable"])
+        return generate(pipeline, *planes, **options)
+
+    monkeypatch.setattr(FrameMaker, "add_keyframe", note_keyframe)
+    monkeypatch.setattr(DraftPipeline, "__call__", note_editable)
+    run(draft, folder)
+    walk = Walk(ShotReader(folder), torch.device("cpu"), tick=lambda: None)
+    moving = [torch.stack(step.moved).any(0) for step in walk.steps(list(range(5)))]
+    assert any(moving[index].any() for index in keyframes)
+    for index, editable in zip(keyframes, asked, strict=True):
+        assert editable.any()
+        assert not (editable & moving[index]).any()

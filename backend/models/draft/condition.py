@@ -15,6 +15,7 @@ from ...projection.surface import describe_surface, edges
 
 RESIDUAL_SCALE = 0.25  # display values; residuals then have about the size of the noise
 CHANNELS = 10  # of `encode`
+NEARER = 0.005  # share of a map's pixels that may be nearer than what counts as its nearest
 _OCTAVES = 8.0  # log2 of farthest to nearest depth that maps to -1; farther, and the sky, is -1
 _SLOPE_GAIN = 20.0  # relative depth per pixel that tanh maps into its linear range: 5 %
 
@@ -34,7 +35,8 @@ def encode(
         filled: (3, H, W) display values 0 to 1, holes filled by the projection.
         generated: (H, W) share of colour that no still shows, 0 to 1.
         editable: (H, W) bool: pixels the network may change.
-        inverse: (H, W) inverse depth divided by the largest of the whole shot, 0 for the sky.
+        inverse: (H, W) inverse depth divided by the largest `nearest_inverse` of the whole shot, 0
+            for the sky; what is above 1 counts as 1.
     """
     surface = describe_surface(inverse)
     nonzero = inverse.clamp_min(2.0**-_OCTAVES)
@@ -50,6 +52,17 @@ def encode(
             edges(surface).to(filled.dtype) * 2 - 1,
         ]
     )
+
+
+def nearest_inverse(inverse: torch.Tensor) -> float:
+    """Return the largest of inverse depths (H, W) but for a few outliers; 0 where all is sky.
+
+    A hair before the lens would press everything else into a corner of what the network is told.
+    """
+    hit = inverse[inverse > 0].cpu()  # not every device has `kthvalue`
+    if len(hit) == 0:
+        return 0.0
+    return float(hit.kthvalue(len(hit) - int(NEARER * len(hit))).values)
 
 
 def residual_of(truth: torch.Tensor, filled: torch.Tensor) -> torch.Tensor:

@@ -89,11 +89,12 @@ class FrameMaker:
         with one_thread(self._fallback.device):
             _, made = self._compose(step, moving)
         own = made.left if moving is None else made.left & ~moving
+        editable = _thick(own, THREAD) & (made.left_share > 0)  # `_thick` grows into what moves
         drawn = self._pipeline(
             made.colour,
             made.left_share,
             made.surface[0] / self._survey.largest,
-            editable=_thick(own, THREAD) & (made.left_share > 0),
+            editable=editable if moving is None else editable & ~moving,
             generator=_generator(self._seed, index),
             steps=self._settings["steps"],
             mean=self._settings["mean"],

@@ -11,10 +11,10 @@ from ...projection.backward import transfer_pixels, visible
 from ...projection.frame import see_carried
 from ...projection.source import Source, make_source
 from ...projection.walk import Step, Walk, pack, unpack
+from .condition import nearest_inverse
 from .keyframes import Overview, Reduction, broad
 
 KEPT_BYTES = 384 * 1024**2  # of depth, which is read again beyond that
-TRIMMED = 0.005  # share of a map's pixels that may be nearer than what counts as its nearest
 _AHEAD = 2  # frames that are read at a time
 
 
@@ -25,7 +25,7 @@ class Survey:
         overviews: One a frame.
         blind: Indices of the frames of which no still shows anything.
         largest: What the network's inverse depth is divided by: that of the nearest points of any
-            frame or still (`_nearest`).
+            frame or still (`nearest_inverse`).
     """
 
     def __init__(self, walk: Walk, *, tick: Callable[[int], None]) -> None:
@@ -47,7 +47,9 @@ class Survey:
             self.overviews.append(self._look(step))
             tick(len(self.overviews))
         stills = [source.surface[0] for source in walk.sources]
-        self.largest = max(map(_nearest, [*stills, *(view.surface[0] for view in self.overviews)]))
+        self.largest = max(
+            map(nearest_inverse, [*stills, *(view.surface[0] for view in self.overviews)])
+        )
 
     @property
     def any_unseen(self) -> bool:
@@ -104,14 +106,3 @@ class Survey:
         surface = self._reduction.surface(source.surface)
         black = torch.zeros_like(surface[:3])
         return make_source(black, surface, self._reduction.camera(source.camera))
-
-
-def _nearest(inverse: torch.Tensor) -> float:
-    """Return the largest of inverse depths (H, W) but for a few outliers; 0 where all is sky.
-
-    A hair before the lens would press everything else into a corner of what the network is told.
-    """
-    hit = inverse[inverse > 0].cpu()  # not every device has `kthvalue`
-    if len(hit) == 0:
-        return 0.0
-    return float(hit.kthvalue(len(hit) - int(TRIMMED * len(hit))).values)

@@ -15,7 +15,8 @@ class Example:
         filled: (3, H, W) uint8 display values: the projection's frame, holes filled by it.
         truth: (3, H, W) uint8: what a camera sees there.
         generated: (H, W) uint8: 255 is unseen, between is a share.
-        inverse: (H, W) float32: inverse depth divided by the largest of the shot; 0 is the sky.
+        inverse: (H, W) float32: inverse depth divided by the largest `nearest_inverse` of the
+            shot; 0 is the sky.
     """
 
     filled: np.ndarray

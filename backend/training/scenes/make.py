@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from ...models.draft.condition import nearest_inverse
 from ...projection.frame import Projection, carry_frame, project_frame
 from ...projection.output import to_image, to_mask
 from ...projection.source import Source, prepare_source
@@ -97,7 +98,9 @@ def _shot(seed: int, rng: np.random.Generator, size: int, device: torch.device) 
         share = float(projection.generated.mean())
         if LEAST_UNSEEN <= share <= MOST_UNSEEN:
             made.append((projection, to_image(develop(light, film))))
-    most = max([float(p.inverse.max()) for p, _ in made] + [float(inverse.max())])
+    most = max(
+        map(nearest_inverse, [source.surface[0], *(projection.inverse for projection, _ in made)])
+    )
     return [_example(projection, truth, most) for projection, truth in made]
 
 
