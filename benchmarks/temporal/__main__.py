@@ -1,9 +1,10 @@
 """Makes clips, trains, makes the held-out clips in every way, scores them and prints the table.
 
-    python -m benchmarks.temporal --out FOLDER --minutes 7
+    python -m benchmarks.temporal --out FOLDER --minutes 4.5
 
-Minutes are of CPU time on one thread, for each way of training. Clips and weights stay in FOLDER
-and are not made again, so an interrupted run goes on; give another folder for other settings.
+Minutes are of CPU time on one thread, for each network, the stage that all have in common
+included. Clips and weights stay in FOLDER and are not made again, so an interrupted run goes on;
+give another folder for other settings.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=7.0)
+    parser.add_argument("--minutes", type=float, default=4.5)
     parser.add_argument("--clips", type=int, default=400, help="to train on")
     parser.add_argument("--held-out", type=int, default=16)
     parser.add_argument("--size", type=int, default=128, help="pixels a side")

@@ -39,13 +39,16 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Of unseen pixels: dB; take / truth; 8-bit levels; take / truth; take / truth."""
+    """Of unseen pixels; None where there are too few.
 
-    psnr: float
-    sharpness: float
+    In dB; take / truth; 8-bit levels; take / truth; take / truth.
+    """
+
+    psnr: float | None
+    sharpness: float | None
     patches: float | None
-    e_warp: float
-    flicker: float
+    e_warp: float | None
+    flicker: float | None
 
 
 class Judge:
@@ -70,12 +73,17 @@ class Judge:
             )
             for number in range(len(self._depths) - 1)
         ]
-        self._truth = _pictures(clip.truth.transpose(0, 2, 3, 1))
-        self.truth = self.score(clip.truth.transpose(0, 2, 3, 1))
+        truth = clip.truth.transpose(0, 2, 3, 1)
+        self._truth = _pictures(truth)
+        (self.truth,) = self.score([truth])
 
-    def score(self, frames: np.ndarray) -> Score:
-        """Score frames (N, H, W, 3) uint8."""
-        take = _pictures(frames)
+    def score(self, takes: Sequence[np.ndarray]) -> list[Score]:
+        """Score takes, each (N, H, W, 3) uint8."""
+        pictures = [_pictures(take) for take in takes]
+        flickers = self._flickers(pictures)
+        return [self._score(*both) for both in zip(pictures, flickers, strict=True)]
+
+    def _score(self, take: np.ndarray, flicker: float | None) -> Score:
         size = take.shape[2], take.shape[1]
         pictures, motion, patches = PictureSums(), MotionSums(), []
         for number, (own, true) in enumerate(zip(take, self._truth, strict=True)):
@@ -84,15 +92,17 @@ class Judge:
             patches.append(draw_patches(luma(own), luma(true), masks, most=_PATCHES, seed=number))
         for number, pair in enumerate(self._pairs):
             motion.merge(MotionSums.of(take[number], take[number + 1], pair))
-        return Score(pictures, tuple(patches), motion, self._flicker(take))
+        return Score(pictures, tuple(patches), motion, flicker)
 
-    def _flicker(self, take: np.ndarray) -> float | None:
-        anchors = spread(range(len(take)), ANCHORS)
-        flicker = Flicker([(self._depths[n], self._cameras[n]) for n in anchors], clips=("take",))
-        parts = zip(take, self._depths, self._cameras, self._labels, strict=True)
-        for picture, depth, camera, labels in parts:
-            flicker.add({"take": picture}, depth=depth, camera=camera, labels=labels)
-        return flicker.deviation("take").unseen
+    def _flickers(self, takes: Sequence[np.ndarray]) -> list[float | None]:
+        names = [str(number) for number in range(len(takes))]
+        anchors = spread(range(len(self._depths)), ANCHORS)
+        flicker = Flicker([(self._depths[n], self._cameras[n]) for n in anchors], clips=names)
+        frames = zip(self._depths, self._cameras, self._labels, strict=True)
+        for number, (depth, camera, labels) in enumerate(frames):
+            pictures = {name: take[number] for name, take in zip(names, takes, strict=True)}
+            flicker.add(pictures, depth=depth, camera=camera, labels=labels)
+        return [flicker.deviation(name).unseen for name in names]
 
 
 def pool(scores: Sequence[Score], truths: Sequence[Score]) -> Numbers:
@@ -113,13 +123,13 @@ def pool(scores: Sequence[Score], truths: Sequence[Score]) -> Numbers:
         for score, truth in zip(scores, truths, strict=True)
         if score.flicker is not None
     ]
-    own, true = np.sum(both, axis=0)
+    own, true = np.sum(both, axis=0) if both else (0.0, 0.0)
     return Numbers(
         psnr=pictures.psnr().unseen,
         sharpness=pictures.sharpness().unseen,
         patches=patch_distance([frame for score in scores for frame in score.patches]).unseen,
         e_warp=warp.unseen,
-        flicker=float(own / true),
+        flicker=float(own / true) if true else None,
     )
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from .ways import OWN, SAME, WORLD, Meter, draw_frames, lock_again, lock_frames,
 log = logging.getLogger(__name__)
 
 WIDTHS = (32, 64, 128)
-FIRST = 0.4  # of the minutes of a network with temporal layers: single frames, without them
+FIRST = 0.4  # of the minutes: the stage that all networks have in common
 SINGLE, CLIPS, CLIPS_WORLD = "single frames", "temporal", "temporal, world noise"
 
 Draw = Callable[[Clip, int], np.ndarray]
@@ -36,8 +36,8 @@ class Trained:
 
     Attributes:
         network: The moving average of its weights.
-        steps: How many it did, over all stages.
-        minutes: Of CPU time, over all stages.
+        steps: How many it did in its last stage.
+        minutes: Of CPU time, in its last stage.
     """
 
     network: DraftNetwork
@@ -54,12 +54,14 @@ class Way:
         uses: Which network, None for none.
         draw: Makes the frames of a clip for a seed.
         random: Whether seeds differ.
+        ships: Whether takes are made in this way.
     """
 
     name: str
     uses: str | None
     draw: Draw
     random: bool = True
+    ships: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Measured:
 
     Attributes:
         way: Which.
-        scores: Of each seed, of each clip.
+        scores: Of each clip, of each seed.
         truths: What the truth of each clip gets.
         seconds: Of CPU time a clip.
         gflop: A frame.
@@ -86,14 +88,21 @@ def train_all(
 ) -> dict[str, Trained]:
     """Return the trained networks by name; those in the folder are not trained again.
 
-    Networks with temporal layers begin with single frames and without these layers, as is usual:
-    the first stage is the same for both. All have the same minutes altogether.
+    All begin with the same first stage, single frames without temporal layers, as is usual. Then
+    one goes on in the same way, the others with temporal layers and whole clips, for equally long.
     """
     config = {"channels": widths, "blocks": (1,) * len(widths)}
-    before, after = Recipe(minutes * FIRST), Recipe(minutes * (1 - FIRST), frames=FRAMES)
+    plain = {SINGLE: Recipe(minutes * (1 - FIRST), seed=1)}
+    clip = Recipe(minutes * (1 - FIRST), frames=FRAMES, seed=1)
+    layered = {CLIPS: clip, CLIPS_WORLD: replace(clip, locked=True)}
 
-    def trained(name: str, network: DraftNetwork, recipe: Recipe) -> Trained:
+    def trained(name: str, recipe: Recipe, start: Trained | None) -> Trained:
         weights, record = folder / f"{name}.safetensors", folder / f"{name}.json"
+        torch.manual_seed(0)
+        layers = name in layered
+        network = temporal_network(FRAMES, **config) if layers else DraftNetwork(**config)
+        if start is not None:
+            network.load_state_dict(start.network.state_dict(), strict=not layers)
         if record.exists():
             network.load_state_dict(load_file(weights))
             steps = json.loads(record.read_text(encoding="utf-8"))["steps"]
@@ -106,18 +115,8 @@ def train_all(
         network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
         return Trained(network, steps, recipe.minutes)
 
-    def new(frames: int | None) -> DraftNetwork:
-        torch.manual_seed(0)
-        return DraftNetwork(**config) if frames is None else temporal_network(frames, **config)
-
-    networks = {SINGLE: trained(SINGLE, new(None), Recipe(minutes))}
-    start = trained("first stage", new(None), before)
-    for name, locked in ((CLIPS, False), (CLIPS_WORLD, True)):
-        network = new(FRAMES)
-        network.load_state_dict(start.network.state_dict(), strict=False)
-        done = trained(name, network, Recipe(after.minutes, frames=FRAMES, locked=locked, seed=1))
-        networks[name] = Trained(done.network, start.steps + done.steps, minutes)
-    return networks
+    first = trained("first stage", Recipe(minutes * FIRST), None)
+    return {name: trained(name, recipe, first) for name, recipe in (plain | layered).items()}
 
 
 def ways_of(trained: dict[str, Trained]) -> list[Way]:
@@ -137,7 +136,12 @@ def ways_of(trained: dict[str, Trained]) -> list[Way]:
         Way("A0: each frame, noise on the world", SINGLE, frames(single, noise=WORLD)),
         Way("A0: each frame, expectation", SINGLE, frames(single, mean=True), False),
         Way("A0, then locked to the world", SINGLE, locked(frames(single))),
-        Way("**A: keyframes locked to the world**", SINGLE, lambda c, s: lock_frames(single, c, s)),
+        Way(
+            "**A: keyframes locked to the world**",
+            SINGLE,
+            lambda clip, seed: lock_frames(single, clip, seed),
+            ships=True,
+        ),
         Way(
             "A: keyframes locked, expectation",
             SINGLE,
@@ -159,18 +163,15 @@ def measure(trained: dict[str, Trained], clips: Sequence[Clip], *, seeds: range)
     costs = {name: gflop_a_pixel(each.network, FRAMES) for name, each in trained.items()}
     results = []
     for way in ways_of(trained):
-        scores, seconds, runs = [], 0.0, 0
         meter = meters[way.uses] if way.uses else None
         before = meter.pixels if meter else 0
-        for seed in seeds if way.random else seeds[:1]:
-            made = []
-            for clip in clips:
-                begun = time.process_time()
-                made.append(way.draw(clip, seed))
-                seconds += time.process_time() - begun
-            runs += len(clips)
-            pairs = zip(judges, made, strict=True)
-            scores.append(tuple(judge.score(frames) for judge, frames in pairs))
+        scores, seconds, runs = [], 0.0, 0
+        for clip, judge in zip(clips, judges, strict=True):
+            begun = time.process_time()
+            takes = [way.draw(clip, seed) for seed in (seeds if way.random else seeds[:1])]
+            seconds += time.process_time() - begun
+            runs += len(takes)
+            scores.append(tuple(judge.score(takes)))
         pixels = meter.pixels - before if meter else 0
         gflop = pixels * costs[way.uses] / (runs * FRAMES) if way.uses else 0.0
         results.append(Measured(way, tuple(scores), truths, seconds / runs, gflop))

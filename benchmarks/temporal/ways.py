@@ -98,7 +98,8 @@ def lock_again(made: np.ndarray, clip: Clip) -> np.ndarray:
 
     for number, frame in enumerate(made):
         so_far = put_together(number)
-        picture = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
+        own = torch.from_numpy(frame).permute(2, 0, 1).float() / 255
+        picture = torch.where(so_far.left, own, so_far.colour)  # as a keyframe goes on from others
         offered = grow(so_far.left, OFFERED)
         camera = clip.cameras[number + 1]
         keyframes.append(make_source(picture, so_far.surface, camera, offered=offered))

@@ -24,7 +24,7 @@ from benchmarks.temporal.ways import (
     project_frames,
 )
 
-SIZE = 96
+SIZE = 80
 CONFIG = {"channels": (16, 32), "blocks": (1, 1)}
 
 
@@ -38,7 +38,7 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def clips():
-    return [make_clip(seed, size=SIZE) for seed in (3, 4, 5)]
+    return [make_clip(seed, size=SIZE) for seed in (3, 4)]
 
 
 def shaken(network):
@@ -147,17 +147,19 @@ def test_batches_hold_successive_frames_of_one_clip_with_noise_that_stays(clips)
     assert len(values[0] & values[FRAMES]) < 0.05 * len(values[0])  # by chance alone
 
 
-def test_training_changes_the_network_and_a_take_changes_unseen_pixels_alone(clips):
+def test_training_changes_the_network(clips):
     torch.manual_seed(0)
     network, steps = train(DraftNetwork(**CONFIG), clips, Recipe(minutes=0.02))
     assert steps > 1
     assert float(network.leave.weight.abs().max()) > 0  # a new network's says nothing
-    clip = clips[0]
-    made = draw_frames(network, clip, 0)
-    seen = clip.generated == 0
-    filled = clip.filled.transpose(0, 2, 3, 1)
+
+
+def test_a_take_changes_unseen_pixels_alone(clips):
+    made = draw_frames(shaken(DraftNetwork(**CONFIG)), clips[0], 0)
+    seen = clips[0].generated == 0
+    filled = clips[0].filled.transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(made[seen], filled[seen])
-    assert (made[~seen] != filled[~seen]).any()
+    assert (made[~seen] != filled[~seen]).mean() > 0.5
 
 
 def test_locking_is_steadier_than_each_frame_by_itself_and_noise_on_the_world_between(clips):
@@ -166,7 +168,7 @@ def test_locking_is_steadier_than_each_frame_by_itself_and_noise_on_the_world_be
     truths = [judge.truth for judge in judges]
 
     def e_warp(draw):
-        takes = [judge.score(draw(clip)) for judge, clip in zip(judges, clips, strict=True)]
+        takes = [judge.score([draw(clip)])[0] for judge, clip in zip(judges, clips, strict=True)]
         return pool(takes, truths).e_warp
 
     own, same, world = (
@@ -183,7 +185,7 @@ def test_locking_is_steadier_than_each_frame_by_itself_and_noise_on_the_world_be
 
 
 def test_one_command_makes_the_table(tmp_path, monkeypatch, capsys):
-    arguments = "--minutes 0.01 --clips 2 --held-out 1 --size 64 --seeds 2 --widths 16 32"
+    arguments = "--minutes 0.01 --clips 1 --held-out 1 --size 64 --seeds 2 --widths 16 32"
     monkeypatch.setattr(sys, "argv", ["temporal", "--out", str(tmp_path), *arguments.split()])
     assert command.main() == 0
     table = (tmp_path / "table.md").read_text(encoding="utf-8")
