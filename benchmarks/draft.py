@@ -80,11 +80,23 @@ def _scenes(options: argparse.Namespace) -> list[EvalScene]:
     return find_scenes(options.shots, options.cache, names=names, most=most)
 
 
+def _check_out(out: Path | None) -> None:
+    """Refuse a file that could not be written, before anything is measured."""
+    if out is not None and not out.parent.is_dir():
+        raise ValueError(f"'{out.parent}' is no folder; make it first or give another --out")
+
+
 def _alone(options: argparse.Namespace) -> AbstractContextManager[object]:
     """Return what keeps other runs away from the cache; nothing where there is none."""
     if options.run is speed:
         return nullcontext()
-    options.cache.mkdir(parents=True, exist_ok=True)
+    try:
+        options.cache.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise ValueError(
+            f"'{options.cache}' cannot keep what is made ({reason.strerror}); name another folder"
+            " with --cache"
+        ) from reason
     return FileLock(options.cache / "in-use.lock")
 
 
@@ -132,6 +144,7 @@ def main() -> int:
         torch.set_num_threads(options.threads)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        _check_out(options.out)
         with _alone(options):
             text = options.run(options)
     except (ValueError, DepthshotError, subprocess.CalledProcessError) as reason:

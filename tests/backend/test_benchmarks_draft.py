@@ -2,6 +2,8 @@
 
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -166,8 +168,10 @@ def add_code(scene, root):
 @pytest.mark.parametrize("change", [change_still, change_depth, change_code, add_code])
 def test_a_kept_take_is_made_again_when_what_makes_it_changes(change, shots, tmp_path, monkeypatch):
     shutil.copytree(shots / "sky", tmp_path / "shots" / "sky")
-    for name in {Path(pattern).parts[0] for pattern in CODE}:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("weights"))
+    for file in (file for pattern in CODE for file in ROOT.glob(pattern)):
+        copy = tmp_path / file.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
     monkeypatch.setattr(scenes, "ROOT", tmp_path)
 
     def kept():
@@ -187,9 +191,34 @@ def test_a_kept_take_is_made_again_when_what_makes_it_changes(change, shots, tmp
     assert same == (change in (change_code, add_code))  # code that is only copied, not run
 
 
-def test_everything_that_a_kept_take_hangs_on_is_there():
-    for pattern in CODE:
-        assert list(ROOT.glob(pattern)), pattern
+# Makes and scores takes, then says which of our own modules that has loaded.
+USED = """
+import sys
+from pathlib import Path
+from benchmarks.classical import CHEAT_ON_PROJECTION, TELEA, classical_score
+from benchmarks.scenes import ROOT, find_scenes
+
+scene = find_scenes(Path(sys.argv[1]), Path(sys.argv[2]), names=["sky"])[0]
+for way in (CHEAT_ON_PROJECTION, TELEA):
+    classical_score(scene, way)
+for module in list(sys.modules.values()):
+    file = getattr(module, "__file__", None)
+    if file and "site-packages" not in file and Path(file).is_relative_to(ROOT):
+        print(Path(file).relative_to(ROOT).as_posix())
+"""
+
+
+def test_all_code_that_makes_what_is_kept_counts(shots, tmp_path):
+    command = [sys.executable, "-c", USED, str(shots), str(tmp_path)]
+    ran = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    used = set(ran.stdout.split())
+    assert {"benchmarks/classical.py", "backend/projection/fill.py"} <= used
+    hashed = {
+        pattern: {file.relative_to(ROOT).as_posix() for file in ROOT.glob(pattern)}
+        for pattern in CODE
+    }
+    assert sorted(used - set().union(*hashed.values())) == []
+    assert [pattern for pattern, files in hashed.items() if not files & used] == []
 
 
 def test_a_kept_file_is_whole_or_not_there(shots, tmp_path, monkeypatch):
@@ -209,7 +238,9 @@ def test_a_kept_file_is_whole_or_not_there(shots, tmp_path, monkeypatch):
     monkeypatch.undo()
     again = find_scenes(shots, tmp_path, names=["sky"])[0]
     assert set(again.unseen) == {4, 5}
-    assert classical_score(again, STILL) == classical_score(again, STILL)
+    fresh = find_scenes(shots, tmp_path / "fresh", names=["sky"])[0]
+    assert fresh.cache != again.cache
+    assert classical_score(again, STILL) == classical_score(fresh, STILL)
 
 
 class Killed(BaseException):
@@ -292,13 +323,17 @@ def test_the_sheet_shows_every_crop_and_fits_its_limit():
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("quality", "nowhere"), 1, "'nowhere' holds no scene"),
+        (("quality", "nowhere", "--cache", "new"), 1, "'nowhere' holds no scene"),
+        (("fills", ".", "--cache", "file/x"), 1, "'file/x' cannot keep what is made (Not a dir"),
+        (("fills", ".", "--cache", "file"), 1, "name another folder with --cache"),
+        (("fills", ".", "--out", "no/table.md"), 1, "'no' is no folder"),
         (("speed", "nowhere"), 1, "holds no shot"),
         (("speed", "nowhere", "--frames", "24,many"), 2, "'many' is no number from 1 up"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(arguments, code, said, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     monkeypatch.setattr("sys.argv", ["benchmarks.draft", *arguments])
     try:
         ended = draft.main()
