@@ -32,6 +32,7 @@ import torch
 from backend.errors import DepthshotError
 from backend.locks import FileLock
 
+from .arguments import count
 from .scenes import EvalScene, find_scenes
 
 QUICK_FRAMES = 4
@@ -100,14 +101,8 @@ def _alone(options: argparse.Namespace) -> AbstractContextManager[object]:
     return FileLock(options.cache / "in-use.lock")
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
-    return int(text)
-
-
 def _counts(text: str) -> tuple[int, ...]:
-    return tuple(_count(part) for part in text.split(","))
+    return tuple(count(part) for part in text.split(","))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,9 +120,9 @@ def _parser() -> argparse.ArgumentParser:
         if run is speed:
             command.add_argument("--scene", default="courtyard")
             command.add_argument("--frames", type=_counts, default=(24, 81))
-            command.add_argument("--repeats", type=_count, default=3)
+            command.add_argument("--repeats", type=count, default=3)
             continue
-        command.add_argument("--threads", type=_count, default=1)
+        command.add_argument("--threads", type=count, default=1)
         command.add_argument("--cache", type=Path, default=CACHE)
         command.add_argument("--scenes", default="", help="names, with commas between; all")
         if run is not fills:

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +18,11 @@ from backend.models.draft.network import DraftNetwork
 from .clips import FRAMES, Clip
 from .network import gflop_a_pixel, temporal_network
 from .scoring import Judge, Score
+from .settings import CLIPS, CLIPS_WORLD, FIRST_STAGE, SINGLE, Settings
 from .training import Recipe, train
 from .ways import OWN, SAME, WORLD, Meter, draw_frames, lock_again, lock_frames, project_frames
 
 log = logging.getLogger(__name__)
-
-WIDTHS = (32, 64, 128)
-FIRST = 0.4  # of the minutes: the stage that all networks have in common
-SINGLE, CLIPS, CLIPS_WORLD = "single frames", "temporal", "temporal, world noise"
 
 Draw = Callable[[Clip, int], np.ndarray]
 
@@ -83,23 +80,23 @@ class Measured:
     gflop: float
 
 
-def train_all(
-    folder: Path, clips: Sequence[Clip], *, minutes: float, widths: tuple[int, ...]
-) -> dict[str, Trained]:
+def train_all(folder: Path, clips: Sequence[Clip], settings: Settings) -> dict[str, Trained]:
     """Return the trained networks by name; those in the folder are not trained again.
 
     All begin with the same first stage, single frames without temporal layers, as is usual. Then
     one goes on in the same way, the others with temporal layers and whole clips, for equally long.
+
+    Args:
+        folder: Claimed for the settings.
+        clips: To train on, as many and as large as the settings say.
+        settings: How to train.
     """
-    config = {"channels": widths, "blocks": (1,) * len(widths)}
-    plain = {SINGLE: Recipe(minutes * (1 - FIRST), seed=1)}
-    clip = Recipe(minutes * (1 - FIRST), frames=FRAMES, seed=1)
-    layered = {CLIPS: clip, CLIPS_WORLD: replace(clip, locked=True)}
+    config = {"channels": settings.widths, "blocks": (1,) * len(settings.widths)}
 
     def trained(name: str, recipe: Recipe, start: Trained | None) -> Trained:
         weights, record = folder / f"{name}.safetensors", folder / f"{name}.json"
         torch.manual_seed(0)
-        layers = name in layered
+        layers = recipe.frames > 1
         network = temporal_network(FRAMES, **config) if layers else DraftNetwork(**config)
         if start is not None:
             network.load_state_dict(start.network.state_dict(), strict=not layers)
@@ -115,8 +112,9 @@ def train_all(
         network.to(memory_format=torch.channels_last).eval().requires_grad_(False)
         return Trained(network, steps, recipe.minutes)
 
-    first = trained("first stage", Recipe(minutes * FIRST), None)
-    return {name: trained(name, recipe, first) for name, recipe in (plain | layered).items()}
+    recipes = settings.recipes()
+    first = trained(FIRST_STAGE, recipes.pop(FIRST_STAGE), None)
+    return {name: trained(name, recipe, first) for name, recipe in recipes.items()}
 
 
 def ways_of(trained: dict[str, Trained]) -> list[Way]:

@@ -1,6 +1,7 @@
 """Clips are consistent in space and time, and the ways to make them are what they say."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from benchmarks.temporal import __main__ as command
 from benchmarks.temporal.clips import FRAMES, Clip, make_clip
 from benchmarks.temporal.network import gflop_a_pixel, temporal_network
 from benchmarks.temporal.scoring import Judge, pool
+from benchmarks.temporal.settings import FIRST_STAGE, RECORD, Settings
 from benchmarks.temporal.training import Recipe, draw_batch, noise_at, train
 from benchmarks.temporal.ways import (
     OWN,
@@ -193,3 +195,60 @@ def test_one_command_makes_the_table(tmp_path, monkeypatch, capsys):
     rows = [line.split("|") for line in table.splitlines() if "to the world" in line]
     assert len(rows) == 3
     assert all("±" in row[2] for row in rows)
+    monkeypatch.setattr(sys, "argv", [*sys.argv[:-2], "16", "48"])
+    assert command.main() == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "trained with --widths 16 32 (here 16 48); give another --out" in said[-1]
+    assert (tmp_path / "table.md").read_text(encoding="utf-8") == table
+
+
+def test_a_folder_is_for_the_settings_that_its_weights_hang_on(tmp_path):
+    settings = Settings(4.5, 400, 128, (32, 64))
+    assert sum(settings.recipes()[name].minutes for name in (FIRST_STAGE, "temporal")) == 4.5
+    settings.claim(tmp_path)
+    settings.claim(tmp_path)
+    for other, said in (
+        ({"minutes": 3.0}, r"with --minutes 4.5 \(here 3.0\); give"),
+        ({"clips": 40, "size": 64}, r"--clips 400 \(here 40\), --size 128 \(here 64\)"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            replace(settings, **other).claim(tmp_path)
+    record = tmp_path / RECORD
+    text = record.read_text(encoding="utf-8")
+    record.write_text(text.replace('"seed": 1', '"seed": 2'), encoding="utf-8")
+    with pytest.raises(ValueError, match="other recipes than this code's"):
+        settings.claim(tmp_path)
+    record.unlink()
+    (tmp_path / "temporal.safetensors").touch()
+    with pytest.raises(ValueError, match=f"has weights but no {RECORD}"):
+        settings.claim(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("--held-out 0", 2, "--held-out: '0' is no number from 1 up"),
+        ("--seeds 0", 2, "--seeds: '0' is no number from 1 up"),
+        ("--clips none", 2, "--clips: 'none' is no number from 1 up"),
+        ("--minutes 0", 2, "'0' is no number of minutes above 0"),
+        ("--minutes nan", 2, "'nan' is no number of minutes above 0"),
+        ("--size 48", 1, "--size must be a multiple of 8 and at least 64, not 48"),
+        ("--size 100", 1, "--size must be a multiple of 8 and at least 64, not 100"),
+        ("--widths 16 40", 1, "--widths must be multiples of 16, not 16 40"),
+        ("--widths 16 16 16 16 16 16 16", 1, "7 levels are too many for crops of 64 pixels"),
+        ("--out file/x", 1, "'file/x' cannot keep what is made (Not a directory)"),
+    ],
+)
+def test_a_wrong_argument_is_said_before_any_work(
+    arguments, code, said, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sys, "argv", ["temporal", "--out", "new", *arguments.split()])
+    try:
+        ended = command.main()
+    except SystemExit as leaving:
+        ended = leaving.code
+    assert ended == code
+    assert said in capsys.readouterr().err.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
