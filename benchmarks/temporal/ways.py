@@ -1,4 +1,8 @@
-"""The ways to make a clip's frames, all with networks of the same size and training time."""
+"""The ways to make a clip's frames, with networks that were trained equally long from one start.
+
+They are not equally large: temporal layers add to the network that makes single frames (at the
+widths of `settings.WIDTHS` 956,812 parameters instead of 697,100).
+"""
 
 from __future__ import annotations
 
