@@ -46,6 +46,16 @@ def test_new_networks_estimate_nothing():
 
 
 @torch.inference_mode()
+def test_noise_is_not_looked_at_where_there_is_nothing_else(network):
+    noisy, condition = inputs(16, 24, count=2)
+    other = noisy.flip(3)
+    time = torch.tensor([1.0, 0.9])
+    first, second = network(noisy, condition, time), network(other, condition, time)
+    torch.testing.assert_close(first[0], second[0], rtol=0, atol=0)
+    assert (first[1] - second[1]).abs().max() > 1e-3
+
+
+@torch.inference_mode()
 def test_far_pixels_do_not_matter_and_near_ones_do(network):
     noisy, condition = inputs(64, 96)
     before = network(noisy, condition, torch.ones(1))

@@ -14,7 +14,7 @@ CARDS = (
         " diffusion model of our own; no download, no account, any computer.",
         licence="GPL-3.0-or-later",
         download_bytes=0,
-        revision="53b2e25edbb2",
+        revision="632b62ee9fd6",
         guides=("depth", "flow"),
         settings=(
             Setting(
@@ -28,7 +28,8 @@ CARDS = (
                 name="steps",
                 label="Steps",
                 default=4,
-                help="Evaluations of the network for one sample; more are slower and finer.",
+                help="Evaluations of the network for one sample; more are slower and finer,"
+                " and 1 is the expectation.",
                 least=1,
                 most=8,
                 unless="mean",

@@ -75,11 +75,13 @@ class DraftNetwork(ModelMixin, ConfigMixin):
         """Return the estimated clean residual (B, 3, H, W).
 
         Args:
-            noisy: (B, 3, H, W) x_t = (1 - t) x0 + t noise where editable, else 0.
+            noisy: (B, 3, H, W) x_t = (1 - t) x0 + t noise where editable, else 0. Not looked at
+                where t is 1: the answer is the expectation.
             condition: (B, conditions, H, W) of `condition.encode`.
             time: (B,) t, 1 for pure noise, 0 for none.
         """
         embedded = self.time(embed_time(time, TIME_WIDTH).to(noisy.dtype))
+        noisy = noisy * (time < 1)[:, None, None, None]  # at 1 it is noise alone and says nothing
         x = functional.pixel_unshuffle(torch.cat([noisy, condition], dim=1), UNSHUFFLE)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
         kept = []

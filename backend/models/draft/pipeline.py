@@ -22,7 +22,6 @@ from .condition import apply_residual, encode
 from .network import COLOURS, DraftNetwork
 from .tiles import MOST_PIXELS, Tile, batch, cover
 
-_EXPECTATION_SEED = 0  # of the noise that the expectation is found from, whatever the seed is
 _MOST_PIXELS_CUDA = 16 * MOST_PIXELS  # looked at at once
 
 OnStep = Callable[[int, int], None]
@@ -82,13 +81,14 @@ class DraftPipeline(DiffusionPipeline):
         Args:
             filled: (3, H, W) display values 0 to 1, holes filled by the projection.
             generated: (H, W) share of colour that no still shows, 0 to 1.
-            inverse: (H, W) inverse depth divided by the largest of the whole shot, 0 for the sky.
+            inverse: (H, W) inverse depth divided by the shot's largest `nearest_inverse`, 0 for the
+                sky.
             editable: (H, W) bool, the pixels that may be changed; None for `generated > 0`.
             generator: On the CPU, source of the noise of the whole frame; None for torch's own.
-            steps: Evaluations of the network that lead from noise to a sample.
+            steps: Evaluations of the network that lead from noise to a sample. The first one is
+                the expectation, so 1 is no more than that.
             mean: Return the expectation, one evaluation; it does not depend on the generator.
-            detail: 0 is the expectation, 1 a sample; between, the two mixed, at the cost of one
-                evaluation more.
+            detail: 0 is the expectation, 1 a sample; between, the two mixed.
             on_step: Called with the numbers of evaluations done and to do, before each; what it
                 raises ends the work.
 
@@ -103,34 +103,35 @@ class DraftPipeline(DiffusionPipeline):
         if not editable.any():
             return DraftOutput(colour=filled.clone())
         canvas = _Canvas(self.network, filled, generated.to(device), editable, inverse.to(device))
-        samples, expects = not mean and detail > 0, mean or detail < 1
-        progress = _Progress(on_step, canvas.evaluations * (steps * samples + expects))
-        residual = expected = torch.zeros(())
+        evaluations = 1 if mean or detail == 0 else steps
+        progress = _Progress(on_step, canvas.evaluations * evaluations)
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            if expects:
-                fixed = torch.Generator().manual_seed(_EXPECTATION_SEED)
-                residual = expected = canvas.estimate(canvas.noise(fixed), 1.0, progress)
-            if samples:
-                residual = self._sample(canvas, steps, generator, progress)
-        if samples and expects:
-            residual = expected + detail * (residual - expected)
+            residual = expected = canvas.estimate(canvas.nothing(), 1.0, progress)
+            if evaluations > 1:
+                sample = self._sample(canvas, expected, steps, generator, progress)
+                residual = torch.lerp(expected, sample, detail)
         height, width = editable.shape
         return DraftOutput(colour=apply_residual(residual[:, :height, :width], filled, editable))
 
     def _sample(
         self,
         canvas: _Canvas,
+        expected: torch.Tensor,
         steps: int,
         generator: torch.Generator | None,
         progress: _Progress,
     ) -> torch.Tensor:
-        """Return a residual that the noise of `generator` leads to."""
-        noisy = canvas.noise(generator)
+        """Return a residual that the noise of `generator` leads to.
+
+        The first step needs no evaluation: at t = 1 the estimate is the expectation.
+        """
+        noisy, clean = canvas.noise(generator), expected
         self.scheduler.set_timesteps(sigmas=flow_times(steps))
         for index, timestep in enumerate(self.scheduler.timesteps):
             time = float(self.scheduler.sigmas[index])
-            velocity = (noisy - canvas.estimate(noisy, time, progress)) / time
-            noisy = self.scheduler.step(velocity, timestep, noisy).prev_sample
+            if index > 0:
+                clean = canvas.estimate(noisy, time, progress)
+            noisy = self.scheduler.step((noisy - clean) / time, timestep, noisy).prev_sample
         return noisy
 
 
@@ -175,6 +176,10 @@ class _Canvas:
     def evaluations(self) -> int:
         """How often the network is asked for one estimate of the frame."""
         return len(self.batches)
+
+    def nothing(self) -> torch.Tensor:
+        """Return (3, H, W) zeros: at t = 1 the network is shown no noise."""
+        return torch.zeros((COLOURS, *self.editable.shape), device=self.editable.device)
 
     def noise(self, generator: torch.Generator | None) -> torch.Tensor:
         """Return (3, H, W) noise of the whole canvas, 0 where nothing may be changed.
