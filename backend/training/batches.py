@@ -105,7 +105,7 @@ def collate(crops: list[Crop], random: np.random.Generator) -> Batch:
 
     Truth and projection are varied alike, so what is to be learned stays what it was.
     """
-    made = [_to_tensors(crop, _gains(random)) for crop in crops]
+    made = [_to_tensors(crop, draw_gains(random)) for crop in crops]
     return Batch(*(torch.stack(parts) for parts in zip(*made, strict=True)))
 
 
@@ -159,8 +159,8 @@ def _editable(generated: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return grown[0, 0].numpy() > 0
 
 
-def _gains(random: np.random.Generator) -> torch.Tensor:
-    """Return factors (3, 1, 1) for the channels."""
+def draw_gains(random: np.random.Generator) -> torch.Tensor:
+    """Return factors (3, 1, 1) float32 for the channels: exposure and tint, varied a little."""
     stops = random.uniform(-_GAIN, _GAIN) + random.uniform(-_TINT, _TINT, size=(3, 1, 1))
     return torch.from_numpy(np.exp2(stops).astype(np.float32))
 

@@ -34,11 +34,11 @@ from .texture import STEPS, sample_last, texture_loss
 log = logging.getLogger(__name__)
 
 LOG = "log.jsonl"
+GRADIENT_NORM = 1.0  # of all gradients together, at most
 _WARM_UP = 200  # steps in which the rate rises
 _LEAST_RATE = 0.01  # of the highest, at the end
 _WEIGHT_DECAY = 0.01
 _BETAS = (0.9, 0.99)
-_CLIP = 1.0  # norm of all gradients together
 _DECAY = 0.999  # of the moving average, once it is warm
 _TEXTURE_PART = 2  # of a batch: what the last stage takes samples of
 _NOISE = 0x6E6F6973  # apart from the seeds of batches
@@ -106,13 +106,7 @@ class Trainer:
         self.average = DraftNetwork(**store.arguments_of(network)).to(self.device).eval()
         self.average.load_state_dict(saved.average if saved else network.state_dict())
         self.average.to(memory_format=torch.channels_last).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=settings.rate,
-            betas=_BETAS,
-            weight_decay=_WEIGHT_DECAY,
-            fused=True,
-        )
+        self.optimizer = make_optimizer(self.network, rate=settings.rate)
         self.progress = Progress()
         if saved is not None:
             store.restore_state(self.optimizer, saved.optimizer)
@@ -232,7 +226,7 @@ class Trainer:
             )
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_NORM)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
@@ -338,6 +332,13 @@ class _Window:
         }
         self.__init__(now)
         return entry
+
+
+def make_optimizer(network: DraftNetwork, *, rate: float) -> torch.optim.AdamW:
+    """Return what moves the weights of a network, at a learning rate to begin with."""
+    return torch.optim.AdamW(
+        network.parameters(), lr=rate, betas=_BETAS, weight_decay=_WEIGHT_DECAY, fused=True
+    )
 
 
 def schedule(step: int, share: float, *, highest: float) -> float:

@@ -13,9 +13,16 @@ import torch
 
 from backend.models.draft.condition import encode, residual_of
 from backend.models.draft.network import DraftNetwork
-from backend.training.batches import Batch
+from backend.training.batches import Batch, draw_gains
 from backend.training.loss import draw_times, flow_loss, mix_noise
-from backend.training.train import decay_at, half_precision, move_average, schedule
+from backend.training.train import (
+    GRADIENT_NORM,
+    decay_at,
+    half_precision,
+    make_optimizer,
+    move_average,
+    schedule,
+)
 
 from .clips import Clip
 
@@ -26,7 +33,6 @@ CROP = 64
 FRAMES_A_STEP = 32
 LOG_STEPS = 50
 _TRIES = 4  # places of which the crop with most to generate is taken
-_GAIN, _TINT = 0.15, 0.05  # log2, of exposure and of each channel, as in the draft's training
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,7 @@ def train(network: DraftNetwork, clips: Sequence[Clip], recipe: Recipe) -> tuple
     """
     network.to(memory_format=torch.channels_last).train()
     average = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True
-    )
+    optimizer = make_optimizer(network, rate=RATE)
     begun, step, share = time.process_time(), 0, 0.0
     losses: list[float] = []
     while share < 1:
@@ -70,7 +74,7 @@ def train(network: DraftNetwork, clips: Sequence[Clip], recipe: Recipe) -> tuple
         loss, _ = flow_loss(estimate, batch.residual, batch.editable, times)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM)
         for group in optimizer.param_groups:
             group["lr"] = schedule(step, share, highest=RATE)
         optimizer.step()
@@ -94,8 +98,8 @@ def draw_batch(
         frames = slice(start, start + recipe.frames)
         window = _window(clip.generated[frames], random)
         flip = -1 if random.random() < 0.5 else 1
-        stops = random.uniform(-_GAIN, _GAIN) + random.uniform(-_TINT, _TINT, (1, 3, 1, 1))
-        parts = frames_of(clip, (frames, *window), flip=flip, gains=np.exp2(stops))
+        gains = draw_gains(random)
+        parts = frames_of(clip, (frames, *window), flip=flip, gains=gains)
         noise = torch.randn(parts[1].shape, generator=generator)
         if recipe.locked:
             noise = noise_at(clip.places, generator)[frames, :, *window]
@@ -106,7 +110,11 @@ def draw_batch(
 
 
 def frames_of(
-    clip: Clip, where: tuple[slice, slice, slice], *, flip: int = 1, gains: np.ndarray | float = 1.0
+    clip: Clip,
+    where: tuple[slice, slice, slice],
+    *,
+    flip: int = 1,
+    gains: torch.Tensor | float = 1.0,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return condition (N, CHANNELS, h, w), residual (N, 3, h, w) and editable (N, h, w).
 
@@ -114,7 +122,7 @@ def frames_of(
         clip: The clip.
         where: Frames, rows and columns.
         flip: -1 to turn pictures round, left for right.
-        gains: Factors (1, 3, 1, 1) of the colours.
+        gains: Factors (3, 1, 1) of the colours.
     """
     frames, rows, columns = where
 
@@ -122,7 +130,6 @@ def frames_of(
         part = planes[frames, ..., rows, columns][..., ::flip]
         return torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32))
 
-    gains = torch.as_tensor(gains, dtype=torch.float32)
     filled, truth = ((cut(each) / 255 * gains).clamp(0, 1) for each in (clip.filled, clip.truth))
     generated, inverse = cut(clip.generated) / 255, cut(clip.inverse)
     editable = generated > 0
