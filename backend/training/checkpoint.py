@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -127,14 +128,14 @@ def load(path: Path) -> Checkpoint:
         for key in file.keys():  # noqa: SIM118 (no mapping: it cannot be iterated)
             prefix, slash, name = key.partition("/")
             groups[prefix + slash][name] = file.get_tensor(key)
-    return Checkpoint(
-        config=numbers["config"],
-        settings=numbers.get("settings", {}),  # none in older ones
-        weights=groups[_WEIGHTS],
-        average=groups[_AVERAGE],
-        optimizer=groups[_OPTIMIZER],
-        progress=Progress(**numbers["progress"]),
-    )
+        return Checkpoint(
+            config=numbers["config"],
+            settings=numbers.get("settings", {}),  # none in older ones
+            weights=groups[_WEIGHTS],
+            average=groups[_AVERAGE],
+            optimizer=groups[_OPTIMIZER],
+            progress=Progress(**numbers["progress"]),
+        )
 
 
 def load_progress(path: Path) -> Progress:
@@ -147,9 +148,24 @@ def load_progress(path: Path) -> Progress:
         return Progress(**numbers["progress"])
 
 
+def put_aside(path: Path) -> Path:
+    """Rename a checkpoint of an earlier training to the first name that is free; return that.
+
+    Raises:
+        StorageError: it cannot be renamed.
+    """
+    names = (path.with_stem(f"{path.stem}-{number}") for number in count(1))
+    aside = next(name for name in names if not name.exists())
+    with writing(aside):
+        return path.rename(aside)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[safe_open, dict[str, Any]]]:
-    """Open a checkpoint; give the file and the numbers in its header."""
+    """Open a checkpoint; give the file and the numbers in its header.
+
+    What reading them within the `with` statement finds missing or of another kind is damage too.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -158,9 +174,14 @@ def _opened(path: Path) -> Iterator[tuple[safe_open, dict[str, Any]]]:
             yield file, json.loads(header["numbers"])
     except FileNotFoundError as reason:
         raise CheckpointError(f"There is no checkpoint {path}; train first.") from reason
-    except (SafetensorError, OSError) as reason:
+    except OSError as reason:
         raise CheckpointError(
-            f"{path} is damaged ({reason}); delete it and start the training again."
+            f"{path} cannot be read: {reason.strerror or reason}; mend that, or name another file."
+        ) from reason
+    except (SafetensorError, KeyError, TypeError, ValueError) as reason:
+        what = f"it has no {reason}" if isinstance(reason, KeyError) else reason
+        raise CheckpointError(
+            f"{path} is damaged ({what}); delete it and start the training again."
         ) from reason
 
 

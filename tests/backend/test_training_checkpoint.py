@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,37 @@ def test_a_torn_checkpoint_is_not_read(tmp_path, checkpoint, kept):
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(CheckpointError, match=r"is damaged .* start the training again"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        (None, "it has no 'numbers'"),
+        ({"progress": {}}, "it has no 'config'"),
+        ({"config": {}, "progress": {"steps": 4}}, ".*'steps'"),
+        ("no JSON", "Expecting value.*"),
+    ],
+)
+def test_a_checkpoint_whose_header_is_another_s_is_damaged(tmp_path, numbers, said):
+    header = {"format": "depthshot-draft-training-1"}
+    if numbers is not None:
+        header["numbers"] = numbers if isinstance(numbers, str) else json.dumps(numbers)
+    save_file({"weights/a": torch.zeros(1)}, tmp_path / LATEST, metadata=header)
+    with pytest.raises(CheckpointError, match=rf"is damaged \({said}\); delete it and start the"):
+        load(tmp_path / LATEST)
+
+
+def test_a_checkpoint_with_other_tensors_is_damaged(tmp_path, checkpoint):
+    header = {"format": "depthshot-draft-training-1", "numbers": "{}"}
+    save_file({"others/a": torch.zeros(1)}, tmp_path / LATEST, metadata=header)
+    with pytest.raises(CheckpointError, match=r"is damaged \(it has no 'others/'\); delete it"):
+        load(tmp_path / LATEST)
+
+
+def test_what_the_system_does_not_read_is_not_called_damaged(tmp_path):
+    (tmp_path / LATEST).mkdir()
+    with pytest.raises(CheckpointError, match=r"cannot be read: [^;]+; mend that, or name another"):
+        load(tmp_path / LATEST)
 
 
 def test_other_files_and_none_are_no_checkpoints(tmp_path):
