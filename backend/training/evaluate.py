@@ -160,5 +160,9 @@ def load_examples(path: Path) -> list[Example]:
 def _read_examples(path: Path) -> Iterator[Example]:
     # Not `np.load`, which also reads single arrays, and leaves torn archives open.
     with path.open("rb") as opened, NpzFile(opened, allow_pickle=False) as file:
-        for number in range(len(file.files) // len(_PLANES)):
+        count = len(file.files) // len(_PLANES)
+        wanted = {f"{number:04d}_{name}" for number in range(count) for name in _PLANES}
+        if not wanted or set(file.files) != wanted:
+            raise ValueError("its arrays are others")
+        for number in range(count):
             yield Example(*(file[f"{number:04d}_{name}"] for name in _PLANES))

@@ -152,8 +152,15 @@ def test_a_file_without_examples_is_refused(tmp_path, content):
         load_examples(tmp_path / "bad.npz")
 
 
+@pytest.mark.parametrize("names", [[], ["a"], ["a", "b", "c", "d"], ["0000_filled"]])
+def test_an_archive_of_something_else_is_refused(tmp_path, names):
+    np.savez(tmp_path / "other.npz", **{name: np.zeros(2) for name in names})
+    with pytest.raises(DepthshotError, match=r"holds no examples \(its arrays are others\); make"):
+        load_examples(tmp_path / "other.npz")
+
+
 def test_a_sheet_has_six_columns_and_a_row_an_example(network, examples):
-    sheet = compare(network, examples, steps=1)
+    sheet = compare(network, examples, steps=2)
     assert sheet.shape == (2 * 64 + 4, 6 * 64 + 5 * 4, 3)
     filled = examples[0].filled.transpose(1, 2, 0)
     truth = examples[0].truth.transpose(1, 2, 0)
