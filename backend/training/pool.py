@@ -57,7 +57,8 @@ class Pool:
             seed: Where their seeds start.
 
         Raises:
-            StorageError: the folder cannot be written or is in use, or there is no room.
+            StorageError: the folder cannot be written or is in use, there is no room, or the
+                system starts no more processes.
             SettingError: as of `check_pool`.
         """
         check_pool(examples=examples, size=size, processes=processes)
@@ -92,6 +93,7 @@ class Pool:
 
         Raises:
             WorkerLost: a process ends again and again.
+            StorageError: one has ended, and the system starts no more.
             ValueError: the ring has fewer rows.
         """
         if count > len(self._ring.stamps):
@@ -110,6 +112,7 @@ class Pool:
 
         Raises:
             WorkerLost: a process ends again and again.
+            StorageError: one has ended, and the system starts no more.
         """
         self._workers.check()
         while True:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def make_folder(folder: Path) -> None:
 
 
 def make_ring(folder: Path, *, examples: int, size: int) -> None:
-    """Make the arrays in a folder, unless they are there with the same shape.
+    """Make the arrays in a folder, unless they are there, whole and with the same shape.
 
     Args:
         folder: Where the ring is.
@@ -95,9 +96,7 @@ def make_ring(folder: Path, *, examples: int, size: int) -> None:
     """
     layout = {"layout": LAYOUT, "examples": examples, "size": size}
     note = folder / _LAYOUT_FILE
-    if note.is_file() and json.loads(note.read_text()) == layout:
-        return
-    shapes = {
+    shapes: Mapping[str, tuple[tuple[int, ...], type[np.generic]]] = {
         "filled": ((examples, 3, size, size), np.uint8),
         "truth": ((examples, 3, size, size), np.uint8),
         "generated": ((examples, size, size), np.uint8),
@@ -105,6 +104,10 @@ def make_ring(folder: Path, *, examples: int, size: int) -> None:
         "stamps": ((examples,), np.int64),
         "scenes": ((MOST_PROCESSES,), np.int64),
     }
+    if _is_written(note, layout) and all(
+        _is_whole(folder / f"{name}.npy", shape, kind) for name, (shape, kind) in shapes.items()
+    ):
+        return
     try:
         note.unlink(missing_ok=True)
         for name in shapes:
@@ -118,11 +121,34 @@ def make_ring(folder: Path, *, examples: int, size: int) -> None:
             )
         for name, (shape, kind) in shapes.items():
             np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=kind, shape=shape)
-        note.write_text(json.dumps(layout))  # last: without it the arrays are made anew
+        part = note.with_name(note.name + ".part")
+        part.write_text(json.dumps(layout))
+        part.replace(note)  # last: without it the arrays are made anew
     except OSError as reason:
         raise StorageError(
             f"{folder} cannot hold the examples: {reason.strerror or reason}; give another folder."
         ) from reason
+
+
+def _is_written(note: Path, layout: Mapping[str, int]) -> bool:
+    """Return whether a note can be read and says just that layout."""
+    try:
+        return json.loads(note.read_text()) == layout
+    except (OSError, ValueError):
+        return False
+
+
+def _is_whole(path: Path, shape: tuple[int, ...], kind: type[np.generic]) -> bool:
+    """Return whether a file holds such an array and no byte more or less.
+
+    It is mapped to read: mapped to write, a file that is cut off would silently be made longer.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+        whole = path.stat().st_size == array.offset + array.nbytes
+    except (OSError, ValueError):
+        return False
+    return whole and array.shape == shape and array.dtype == kind
 
 
 def open_ring(folder: Path) -> Ring:

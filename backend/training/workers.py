@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from contextlib import ExitStack
 from ctypes import c_bool
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import DepthshotError
+from ..errors import DepthshotError, StorageError
 from .ring import Ring, open_ring
 from .scenes import make_examples
 
@@ -27,6 +28,10 @@ NICE = 5  # the trainer goes first
 STRIDE = 10_000_000  # seeds between two processes: neither reaches the other's
 _GOODBYE = 20.0  # seconds a process has to end its scene
 _TRIES = 3  # starts in a row that led to no scene
+_CAUSES = {  # of signals that nobody sends on purpose; Windows has neither
+    "SIGKILL": ", as the system does when memory runs out",
+    "SIGBUS": ", as the system does when the disk of the examples is full or fails",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +56,9 @@ class Workers:
             count: How many.
             size: Pixels a side of an example.
             seed: Where their seeds start.
+
+        Raises:
+            StorageError: the system starts no more; those that were started are ended.
         """
         self._ring, self._folder = ring, folder
         self._size, self._seed = size, seed
@@ -59,13 +67,19 @@ class Workers:
         self._looking = threading.Lock()
         self._scenes = [int(made) for made in ring.scenes[:count]]  # at the last start
         self._fruitless = [0] * count
-        self._processes = [self._start(number, count) for number in range(count)]
+        self._processes: list[BaseProcess] = []
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            for number in range(count):
+                self._processes.append(self._start(number, count))
+            undo.pop_all()
 
     def check(self) -> None:
         """Start processes again that have ended.
 
         Raises:
             WorkerLost: one has ended several times in a row without a scene.
+            StorageError: the system starts no more.
         """
         with self._looking:
             if self._stop.value:
@@ -92,14 +106,20 @@ class Workers:
             name=f"scenes-{number}",
             daemon=True,
         )
-        process.start()
+        try:
+            process.start()
+        except OSError as reason:
+            raise StorageError(
+                f"The process {process.name}, which renders examples, cannot be started"
+                f" ({reason.strerror or reason}); give fewer --processes, or close other programs."
+            ) from reason
         return process
 
     def _start_again(self, number: int, process: BaseProcess) -> None:
         made = int(self._ring.scenes[number])
         fruitless = made == self._scenes[number]
         self._fruitless[number] = self._fruitless[number] + 1 if fruitless else 0
-        if self._fruitless[number] == _TRIES:
+        if self._fruitless[number] >= _TRIES:
             raise WorkerLost(
                 f"{_epitaph(process)}, {_TRIES} times in a row before it had made a scene; the"
                 " examples made so far are kept, so give the same command again when that is"
@@ -115,9 +135,8 @@ def _epitaph(process: BaseProcess) -> str:
     what, code = f"The process {process.name}, which renders examples,", process.exitcode
     if code is not None and code < 0:
         how = signal.strsignal(-code) or "unknown"
-        return (
-            f"{what} was ended by signal {-code} ({how}), as the system does when memory runs out"
-        )
+        causes = (cause for name, cause in _CAUSES.items() if getattr(signal, name, None) == -code)
+        return f"{what} was ended by signal {-code} ({how}){next(causes, '')}"
     return f"{what} ended with code {code} (what it said stands above)"
 
 

@@ -1,10 +1,12 @@
 """The pool of examples: drawn from while it is filled, whatever happens to those who fill it."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from backend.errors import SettingError, StorageError
 from backend.training.pool import Pool
 from backend.training.ring import make_ring, open_ring
 from backend.training.scenes import make_examples
-from backend.training.workers import WorkerLost
+from backend.training.workers import WorkerLost, Workers, _epitaph
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -75,6 +77,33 @@ def test_a_row_that_is_being_written_is_not_drawn_and_is_written_again(tmp_path)
     assert again.whole().tolist() == [1]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("layout.json", lambda whole: b""),
+        ("layout.json", lambda whole: whole[:9]),
+        ("truth.npy", lambda whole: None),
+        ("truth.npy", lambda whole: b""),
+        ("truth.npy", lambda whole: whole[:-100]),
+        ("stamps.npy", lambda whole: whole + b"more"),
+        ("inverse.npy", lambda whole: whole.replace(b"<f4", b"<i4")),
+    ],
+)
+def test_a_ring_that_is_not_whole_is_made_anew(tmp_path, name, content):
+    make_ring(tmp_path, examples=2, size=SIZE)
+    files = {file.name: file.stat().st_size for file in tmp_path.iterdir()}
+    open_ring(tmp_path).put(1, make_examples(40, size=SIZE)[0])
+    make_ring(tmp_path, examples=2, size=SIZE)
+    assert open_ring(tmp_path).whole().tolist() == [1]
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).unlink()
+    if content(whole) is not None:
+        (tmp_path / name).write_bytes(content(whole))
+    make_ring(tmp_path, examples=2, size=SIZE)
+    assert len(open_ring(tmp_path).whole()) == 0
+    assert {file.name: file.stat().st_size for file in tmp_path.iterdir()} == files
+
+
 def test_a_process_that_is_killed_is_started_again_and_goes_on(tmp_path, caplog):
     random = np.random.default_rng(0)
     with opened(tmp_path) as running:
@@ -100,7 +129,50 @@ def test_a_process_that_never_makes_anything_is_given_up(tmp_path):
             for _ in range(8):
                 kill(running)
                 running.draw(random)
+        with pytest.raises(WorkerLost):  # and stays so
+            running.draw(random)
+        assert multiprocessing.active_children() == []
         assert running.made <= kept + 8
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("SIGKILL", ", as the system does when memory runs out"),
+        ("SIGBUS", ", as the system does when the disk of the examples is full or fails"),
+        ("SIGTERM", ""),
+    ],
+)
+def test_only_what_the_system_does_is_laid_at_its_door(name, cause):
+    number = getattr(signal, name)
+    process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    process.start()
+    os.kill(process.pid, number)
+    process.join()
+    assert _epitaph(process).endswith(
+        f"by signal {int(number)} ({signal.strsignal(number)}){cause}"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+def test_processes_are_ended_where_not_all_can_be_started(tmp_path):
+    import resource
+
+    make_ring(tmp_path, examples=64, size=16)
+    ring = open_ring(tmp_path)
+    resource_tracker.ensure_running()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = [os.open(os.devnull, os.O_RDONLY) for _ in range(18)]  # enough for one and no dozen
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(free) + 1, limits[1]))
+    for descriptor in free:
+        os.close(descriptor)
+    try:
+        with pytest.raises(StorageError, match=r"scenes-[1-9]\d*, .* cannot be started \(Too many"):
+            Workers(ring, tmp_path, count=64, size=16, seed=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert multiprocessing.active_children() == []
 
 
 FILLER = """
