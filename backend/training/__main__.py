@@ -20,7 +20,8 @@ import logging
 import math
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..errors import Cancelled, DepthshotError, SettingError
@@ -38,6 +39,7 @@ def train(options: argparse.Namespace) -> None:
     """Train, or go on with a training."""
     import torch
 
+    from .checkpoint import writing
     from .evaluate import evaluate, held_out, load_examples, spread
     from .pool import Pool, check_pool
     from .settings import Settings
@@ -60,23 +62,20 @@ def train(options: argparse.Namespace) -> None:
     if options.crop > options.size:
         raise SettingError(f"--crop {options.crop} is larger than --size {options.size}; cut less.")
     rendered = spread(load_examples(options.blender), _LOOKED_AT) if options.blender else []
-    trainer = Trainer(options.out, settings, device=options.device, start=options.start)
-    if trainer.over:
-        _say(f"The {options.minutes:g} minutes of {options.out} are over; to go on, give more.")
-        return
-
-    def stop(number: int, _: object) -> None:
-        trainer.stop()
-        signal.signal(number, signal.SIG_DFL)  # who asks again need not wait
-        sys.stderr.write("Stopping after this step or evaluation; again to end at once.\n")
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
     torch.backends.cudnn.benchmark = True
-    with (
-        FileLock(options.out / _LOCK_FILE),
-        Pool.start(options.pool, seed=options.seed, **ring) as pool,
-    ):
+    with ExitStack() as held:
+        with writing(options.out):
+            options.out.mkdir(parents=True, exist_ok=True)
+            # First: another process may be writing the checkpoint that is read.
+            held.enter_context(FileLock(options.out / _LOCK_FILE))
+        trainer = Trainer(options.out, settings, device=options.device, start=options.start)
+        if trainer.finished:
+            _say(f"The {options.minutes:g} minutes of {options.out} are over; to go on, give more.")
+            return
+        held.enter_context(_heard(trainer.stop))
+        pool = None
+        if not trainer.over:  # else it was stopped before its last evaluation
+            pool = held.enter_context(Pool.start(options.pool, seed=options.seed, **ring))
         log.info("Rendering the scenes to evaluate on")
         scenes = held_out()
 
@@ -85,13 +84,32 @@ def train(options: argparse.Namespace) -> None:
             found = evaluate(network, rendered) if rendered else {}
             return metrics | {f"blender_{name}": value for name, value in found.items()}
 
-        pool.wait(min(_FIRST, options.pool_size), until=lambda: trainer.stopped)
+        if pool is not None:
+            pool.wait(min(_FIRST, options.pool_size), until=lambda: trainer.stopped)
         if not trainer.stopped:
-            trainer.fit(pool.draw, measure)
-    if trainer.stopped:
+            trainer.fit(pool.draw, measure) if pool is not None else trainer.finish(measure)
+    if not trainer.finished:
         step = trainer.progress.step
         raise Cancelled(f"Stopped at step {step}; give the same command again to go on.")
     _say(f"Trained, {trainer.progress.step} steps; `evaluate {options.out}` measures the weights.")
+
+
+@contextmanager
+def _heard(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at the first signal to end; the second ends the process at once."""
+
+    def hear(number: int, _: object) -> None:
+        stop()
+        signal.signal(number, signal.SIG_DFL)  # who asks again need not wait
+        sys.stderr.write("Stopping after this step or evaluation; again to end at once.\n")
+
+    former = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            # None: set by something else than Python, and cannot be set from it.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def prepare(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from ..errors import SettingError
 
+_DEVICES = ("cpu", "cuda", "mps")
 _SEEDS = 2**23  # seeds of noise are numbered upward from seed * 2^40, and 63 bits hold them all
 
 _RANGES: Mapping[str, tuple[Callable[[float], bool], str]] = MappingProxyType(
@@ -96,10 +97,14 @@ def find_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
+        if device.type not in _DEVICES:
+            raise RuntimeError("nothing is trained on such devices")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as reason:  # the second where torch was built without
         why = str(reason).splitlines()[0].rstrip(".")
-        raise SettingError(f"--device {name} cannot be used ({why}); give cpu or cuda.") from reason
+        raise SettingError(
+            f"--device {name} cannot be used ({why}); give cpu, cuda or mps."
+        ) from reason
     return device
 
 

@@ -81,7 +81,7 @@ class Trainer:
         Raises:
             CheckpointError: a checkpoint is damaged, or there is none at `start`.
             SettingError: the device cannot be used, or the network cannot be given such crops.
-            StorageError: the folder cannot be made.
+            StorageError: the folder cannot be made or written.
         """
         self.run, self.settings, self.device = run, settings, find_device(device)
         self._clock, self._stopped = clock, False
@@ -108,13 +108,15 @@ class Trainer:
         self.average.to(memory_format=torch.channels_last).requires_grad_(False)
         self.optimizer = make_optimizer(self.network, rate=settings.rate)
         self.progress = Progress()
+        best = run / store.BEST
         if saved is not None:
             store.restore_state(self.optimizer, saved.optimizer)
-            self.progress = saved.progress
-        # The best weights themselves say how good they are: a kill may have come between the two.
-        best = run / store.BEST
-        kept = store.load_progress(best).best if best.exists() else None
-        self.progress = replace(self.progress, best=kept)
+            # The best weights say themselves how good they are: a kill may have come between.
+            kept = store.load_progress(best).best if best.exists() else None
+            self.progress = replace(saved.progress, best=kept)
+        elif best.exists():
+            aside = store.put_aside(best)
+            log.info("%s is of an earlier training and is now %s", best, aside.name)
         log.info("%s", self._beginning(saved, start))
         self._forward = torch.compile(self.network) if settings.compile else self.network
 
@@ -142,6 +144,11 @@ class Trainer:
     def over(self) -> bool:
         """Whether all minutes are over."""
         return self.progress.elapsed >= self.settings.minutes * 60
+
+    @property
+    def finished(self) -> bool:
+        """Whether all minutes are over and what they made was evaluated."""
+        return self.over and self.progress.evaluated >= self.progress.elapsed
 
     def fit(self, draw: Draw, evaluate: Evaluate | None = None) -> Progress:
         """Train until the minutes are over or `stop` is called, and return how far it is.
@@ -188,10 +195,15 @@ class Trainer:
                     self.save()
                     saved = elapsed
         self.save()  # an evaluation takes its time, and may be killed
-        if evaluate and not self._stopped and self.progress.evaluated < self.progress.elapsed:
+        if evaluate and not self._stopped:
+            self.finish(evaluate)
+        return self.progress
+
+    def finish(self, evaluate: Evaluate) -> None:
+        """Evaluate the weights as they are, unless that was done, and keep the outcome."""
+        if self.progress.evaluated < self.progress.elapsed:
             self._evaluate(evaluate)
             self.save()
-        return self.progress
 
     def _take(self, feeder: Feeder) -> Batch:
         """Return the next batch; where there is none any more, keep what was learned."""

@@ -173,7 +173,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path, draw):
     assert Trainer(tmp_path, settings).progress.step == 15
 
 
-@pytest.mark.parametrize("save_seconds", [6, 8, 100])  # before the evaluation, after it, never
+@pytest.mark.parametrize("save_seconds", [6, 8])  # before the evaluation, after it
 def test_no_kill_lets_worse_weights_replace_the_best(tmp_path, draw, save_seconds):
     settings = replace(SETTINGS, save_seconds=save_seconds, evaluate_minutes=8 / 60)
     fit_until_killed(tmp_path, settings, look=10, draw=draw, evaluate=lambda _: {"loss": 1.0})
@@ -190,6 +190,34 @@ def test_best_weights_that_are_gone_are_written_at_the_next_evaluation(tmp_path,
     (tmp_path / store.BEST).unlink()
     trainer(tmp_path, settings=replace(SETTINGS, minutes=0.2)).fit(draw, lambda _: {"loss": 2.0})
     assert store.load(tmp_path / store.BEST).progress.best == 2.0
+
+
+def test_the_best_weights_of_an_earlier_training_are_put_aside(tmp_path, draw, caplog):
+    caplog.set_level("INFO")
+    settings, best = replace(SETTINGS, minutes=0.1), tmp_path / store.BEST
+    kept = []
+    for loss in (1.0, 2.0, 3.0):
+        done = trainer(tmp_path, settings=settings).fit(draw, lambda _, loss=loss: {"loss": loss})
+        assert done.best == store.load_progress(best).best == loss
+        kept.append(best.read_bytes())
+        (tmp_path / store.LATEST).unlink()
+    assert [(tmp_path / f"best-{number}.safetensors").read_bytes() for number in (1, 2)] == kept[:2]
+    said = [record.getMessage() for record in caplog.records]
+    assert f"{best} is of an earlier training and is now best-2.safetensors" in said
+
+
+def test_an_evaluation_that_was_not_made_at_the_end_can_be_made_later(tmp_path, draw):
+    settings, steps = replace(SETTINGS, minutes=0.1), Steps()
+    first = Trainer(tmp_path, settings, clock=steps)
+    steps.at(7, first.stop)  # in the last step
+    first.fit(draw, lambda _: {"loss": 1.0})
+    again = trainer(tmp_path, settings=settings)
+    assert (again.over, again.finished) == (True, False)
+    again.finish(lambda _: {"loss": 1.0})
+    assert store.load_progress(tmp_path / store.BEST).best == 1.0
+    assert trainer(tmp_path, settings=settings).finished
+    again.finish(lambda _: {"loss": 0.5})  # of the same weights: there is nothing to add
+    assert store.load_progress(tmp_path / store.BEST).best == 1.0
 
 
 def test_a_training_that_can_draw_nothing_any_more_keeps_what_it_learned(tmp_path, draw):
@@ -282,11 +310,16 @@ def test_the_largest_seed_has_noise_for_every_step(tmp_path, draw):
     assert training.fit(draw).step == 10**9 + 3
 
 
-def test_a_crop_or_a_device_that_cannot_be_is_refused(tmp_path):
+def test_a_crop_that_cannot_be_is_refused(tmp_path):
     with pytest.raises(SettingError, match="--crop must be a multiple of 4, not 34"):
         trainer(tmp_path, settings=replace(SETTINGS, crop=34))
-    with pytest.raises(SettingError, match=r"--device abacus cannot be used \(.*\); give cpu or"):
-        trainer(tmp_path, device="abacus")
+
+
+@pytest.mark.parametrize("device", ["abacus", "meta", "hpu", "privateuseone", "cuda:99"])
+def test_a_device_that_cannot_be_is_refused(tmp_path, device):
+    said = rf"--device {device} cannot be used \(.*\); give cpu, cuda or mps\."
+    with pytest.raises(SettingError, match=said):
+        trainer(tmp_path, device=device)
 
 
 def test_a_run_that_cannot_be_written_is_one_sentence(tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +16,10 @@ from backend.locks import FileLock
 from backend.models.draft.load import random_pipeline
 from backend.models.draft.network import DraftNetwork
 from backend.png import SIGNATURE
+from backend.training import evaluate as evaluating
 from backend.training.__main__ import main
 from backend.training.checkpoint import (
+    BEST,
     LATEST,
     Checkpoint,
     Progress,
@@ -138,7 +142,7 @@ def test_a_failure_is_one_sentence(tmp_path, capsys):
             "5000 processes cannot fill a pool of 6000 examples; give 1 to 256.",
         ),
         (("--size", "-5", "--crop", "16"), 2, "-5 pixels a side; give 16 or more."),
-        (("--device", "abacus"), 2, "give cpu or cuda."),
+        (("--device", "abacus"), 2, "give cpu, cuda or mps."),
         (("--batch", "many"), 2, "argument --batch: invalid int value: 'many'"),
         (("--start", "nowhere"), 1, "There is no checkpoint nowhere; train first."),
         (("--blender", "nowhere.npz"), 1, "make it with `prepare`."),
@@ -155,16 +159,76 @@ def test_a_wrong_training_is_one_sentence_and_makes_no_pool(
     assert not (tmp_path / "run" / LATEST).exists()
 
 
-def test_a_training_that_is_over_says_so_and_one_that_runs_is_left_alone(run, tmp_path, capsys):
-    command = ["train", "--out", str(run), "--pool", str(tmp_path / "pool"), "--minutes"]
+def train_on(run: Path, *, minutes: int = 1) -> list[str]:
+    """Return the command that goes on with a run."""
+    return ["train", "--out", str(run), "--pool", str(run / "pool"), "--minutes", str(minutes)]
+
+
+def leave_at(run: Path, **progress: float) -> None:
     checkpoint = load(run / LATEST)
-    save(replace(checkpoint, progress=replace(checkpoint.progress, elapsed=60.0)), run / LATEST)
-    assert main([*command, "1"]) == 0
+    save(replace(checkpoint, progress=replace(checkpoint.progress, **progress)), run / LATEST)
+
+
+def test_a_training_that_is_over_says_so(run, capsys):
+    leave_at(run, elapsed=60.0, evaluated=60.0)
+    assert main(train_on(run)) == 0
     assert "The 1 minutes of" in capsys.readouterr().out
+    assert not (run / "pool").exists()
+
+
+def test_a_training_that_runs_is_left_alone_and_its_checkpoint_unread(run, capsys):
+    (run / LATEST).write_bytes(b"torn")
     with FileLock(run / "in-use.lock"):
-        assert main([*command, "2"]) == 1
+        assert main(train_on(run)) == 1
     assert "is in use by another Depthshot process" in capsys.readouterr().err
-    assert not (tmp_path / "pool").exists()
+    assert main(train_on(run)) == 1
+    assert "is damaged" in capsys.readouterr().err
+    assert not (run / "pool").exists()
+
+
+def test_a_lock_that_cannot_be_made_is_one_sentence(run, capsys):
+    (run / "in-use.lock").mkdir()
+    assert main(train_on(run)) == 1
+    assert "run cannot be written (" in capsys.readouterr().err
+
+
+def test_a_last_evaluation_that_is_missing_is_made_though_the_end_is_asked_for(
+    run, examples, capsys, monkeypatch
+):
+    leave_at(run, elapsed=60.0, evaluated=10.0)
+    measure = evaluating.evaluate
+
+    def interrupted(*given):
+        os.kill(os.getpid(), signal.SIGINT)
+        return measure(*given)
+
+    monkeypatch.setattr(evaluating, "held_out", lambda: examples)
+    monkeypatch.setattr(evaluating, "evaluate", interrupted)
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    assert main(train_on(run)) == 0
+    assert capsys.readouterr().out.startswith("Trained, 4 steps; ")
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+    assert "evaluation" in read_log(run)[-1]
+    assert load(run / BEST).progress.best == load(run / LATEST).progress.best > 0
+    assert load(run / LATEST).progress.evaluated == 60
+    assert not (run / "pool").exists()
+
+
+def test_a_training_that_is_stopped_before_its_last_evaluation_says_so(
+    run, examples, capsys, monkeypatch
+):
+    leave_at(run, elapsed=60.0, evaluated=10.0)
+
+    def interrupted():
+        os.kill(os.getpid(), signal.SIGTERM)
+        return examples
+
+    monkeypatch.setattr(evaluating, "held_out", interrupted)
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    assert main(train_on(run)) == 130
+    assert "Stopped at step 4; give the same command again" in capsys.readouterr().err
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+    assert load(run / LATEST).progress.evaluated == 10
 
 
 @pytest.mark.parametrize(
@@ -172,7 +236,7 @@ def test_a_training_that_is_over_says_so_and_one_that_runs_is_left_alone(run, tm
     [
         (("evaluate", "run", "--steps", "0"), 2, "'0' is no number of steps from 1 up"),
         (("evaluate", "run", "--shift", "nan"), 2, "'nan' is no shift; give a number above 0"),
-        (("evaluate", "run", "--device", "abacus"), 2, "give cpu or cuda."),
+        (("evaluate", "run", "--device", "abacus"), 2, "give cpu, cuda or mps."),
         (("samples", "--out", "a.png", "--seeds", "0,x"), 2, "give numbers, as in 0,1,2"),
         (("curves", "run", "--out", "file/a.svg"), 1, "make room there, or give another place."),
         (("export", "run", "--out", "file/weights"), 1, "make room there, or give another place."),
