@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation, Slerp
 
+from backend.models.draft.condition import nearest_inverse
 from backend.projection.backward import cells_of, transfer_pixels, visible
 from backend.projection.frame import project_frame
 from backend.projection.output import to_image, to_mask
@@ -44,7 +45,8 @@ class Clip:
         filled: (N, 3, H, W) uint8, the projection's frames, holes filled by it.
         truth: (N, 3, H, W) uint8.
         generated: (N, H, W) uint8, 255 is unseen, between is a share.
-        inverse: (N, H, W) float32, inverse depth divided by the largest of the shot.
+        inverse: (N, H, W) float32, inverse depth divided by the shot's largest
+            `nearest_inverse`.
         places: (N, H, W) int32: for each pixel the place among all N H W of the pixel of the first
             frame that shows the same point of the world; its own where no earlier one does.
     """
@@ -160,7 +162,7 @@ def _project(pictures: list[np.ndarray], depths: torch.Tensor, views: list[View]
         filled=np.stack([to_image(one.colour) for one in made]).transpose(0, 3, 1, 2),
         truth=np.stack(pictures[1:]).transpose(0, 3, 1, 2),
         generated=np.stack([to_mask(one.generated) for one in made]),
-        inverse=(depths[1:].reciprocal() / depths.reciprocal().max()).numpy(),
+        inverse=(depths[1:].reciprocal() / max(map(nearest_inverse, depths.reciprocal()))).numpy(),
         places=_places(surfaces, cameras[1:]),
     )
 
