@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from backend.geometry import camera_to_world_cv
+from backend.models.draft.condition import NEARER
 from backend.training.scenes import contact_sheet, make_examples
 from backend.training.scenes.atlas import Atlas, texels
 from backend.training.scenes.build import Builder
@@ -82,7 +83,8 @@ def test_examples_have_the_arrays_that_a_trainer_expects(scenes):
             )
             assert example.inverse.dtype == np.float32
             assert np.isfinite(example.inverse).all()
-            assert 0 <= example.inverse.min() < example.inverse.max() <= 1
+            assert 0 <= example.inverse.min() < example.inverse.max()
+            assert (example.inverse > 1).mean() <= NEARER
 
 
 def test_what_the_still_shows_lies_where_the_truth_has_it(scenes):

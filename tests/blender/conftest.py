@@ -47,6 +47,10 @@ def empty_scene():
     import bpy
 
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    # Without a window a new file keeps the window manager, and with it the last test's take.
+    status = getattr(bpy.context.window_manager, "depthshot", None)
+    for name in () if status is None else type(status).__annotations__:
+        status.property_unset(name)
     yield bpy.context.scene
 
 
