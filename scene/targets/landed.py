@@ -39,10 +39,10 @@ def color_notes(scene: Scene, host: Scene) -> list[str]:
     notes = [] if display is None else [display]
     if not inverse.exact:
         # Another display's colours are true nowhere.
-        way_out = "; for its true colours let it land in an edit scene" if display is None else ""
+        way_out = "; for its true colours place it as an image strip in an edit scene"
         notes.append(
             f"“{host.name}” shows pictures through {inverse.in_words}, so the take looks"
-            f" different there{way_out}."
+            f" different there{way_out if display is None else ''}."
         )
     return notes
 
