@@ -165,18 +165,9 @@ def claim_next(data: Path, file: OpenFile) -> Claim | None:
         StorageError: a note is damaged; the message names it. Or the data folder cannot be written.
     """
     for path in sorted(_notes(data, file), key=_age):
-        lock = _lock(path, seconds=_GLANCE_SECONDS)
-        if lock is None:
-            continue
-        claim = None
-        try:
-            # Whoever had it may have landed it since.
-            if path.exists():
-                claim = Claim(path, lock, _read(path))
-                return claim
-        finally:
-            if claim is None:
-                lock.release()
+        claim = _claim(path)
+        if claim is not None:
+            return claim
     return None
 
 
@@ -187,20 +178,30 @@ def settle(data: Path, file: OpenFile, folder: Path) -> None:
         StorageError: its note is damaged or cannot be removed.
     """
     for path in list(_notes(data, file)):
-        lock = _lock(path, seconds=_GLANCE_SECONDS)
-        if lock is None:
+        claim = _claim(path)
+        if claim is None:
             continue
-        claim = None
         try:
-            if path.exists():
-                claim = Claim(path, lock, _read(path))
-                if claim.pending.folder == str(folder):
-                    claim.forget()
+            if claim.pending.folder == str(folder):
+                claim.forget()
         finally:
-            if claim is None:
-                lock.release()
-            else:
-                claim.release()
+            claim.release()
+
+
+def _claim(path: Path) -> Claim | None:
+    """Return the right to a noted job; None where another Blender has it or it has landed."""
+    lock = _lock(path, seconds=_GLANCE_SECONDS)
+    if lock is None:
+        return None
+    claim = None
+    try:
+        # Whoever had it may have landed it since.
+        if path.exists():
+            claim = Claim(path, lock, _read(path))
+        return claim
+    finally:
+        if claim is None:
+            lock.release()
 
 
 def _lock(path: Path, *, seconds: float) -> FileLock | None:

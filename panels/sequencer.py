@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpy.types import Context, Menu, Panel, UILayout
+from bpy.types import Context, Menu, Panel
 
 from ..backend.errors import SettingError, TakeError
 from ..backend.models import find_card
@@ -15,22 +15,15 @@ from ..scene.compat import sequencer_scene
 from ..scene.strip_takes import other_takes, shown_take
 from ..scene.strips import active_strip
 from ..scene.targets.edit_scene import edited_shot
+from .tab import Tab
 from .text import paragraph
 
 # A longer menu leaves the screen.
 MOST_TAKES = 30
 
 
-class _Tab:
+class _Tab(Tab):
     bl_space_type = "SEQUENCE_EDITOR"
-    bl_region_type = "UI"
-    bl_category = "Depthshot"
-
-    def column(self) -> UILayout:
-        """Return the panel's layout as Blender's own property pages have it."""
-        self.layout.use_property_split = True
-        self.layout.use_property_decorate = False
-        return self.layout.column()
 
 
 class DEPTHSHOT_PT_strip_shot(_Tab, Panel):

@@ -10,19 +10,12 @@ from ..operators.request import why_not
 from ..operators.runner import runner
 from ..properties import DepthshotSettings, card_attribute
 from ..scene.targets import TARGETS, strip
+from .tab import Tab
 from .text import paragraph
 
 
-class _Tab:
+class _Tab(Tab):
     bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Depthshot"
-
-    def column(self) -> UILayout:
-        """Return the panel's layout as Blender's own property pages have it."""
-        self.layout.use_property_split = True
-        self.layout.use_property_decorate = False
-        return self.layout.column()
 
 
 class DEPTHSHOT_PT_shot(_Tab, Panel):
