@@ -20,10 +20,9 @@ from backend.projection.frame import project_frame
 from backend.projection.output import to_image, to_mask
 from backend.projection.source import prepare_source
 from backend.projection.surface import describe_surface
-from backend.training.scenes.build import Builder
-from backend.training.scenes.layouts import lay_out
+from backend.training.scenes.make import make_scene
 from backend.training.scenes.moves import CLEAR, first_view, is_clear, moved
-from backend.training.scenes.render import Film, Renderer, Scene, develop, meter
+from backend.training.scenes.render import Film, Renderer, develop, meter
 from backend.training.scenes.views import View
 from backend.wire import Camera
 
@@ -98,16 +97,7 @@ def make_clip(seed: int, *, size: int = 128, frames: int = FRAMES) -> Clip:
 def _clips(seed: tuple[int, int], size: int, frames: int) -> Iterator[Clip]:
     """Yield the usable clips of one scene."""
     rng = np.random.default_rng(seed)
-    builder = Builder(seed[0], rng)
-    place = lay_out(builder)
-    scene = Scene(
-        shapes=tuple(builder.shapes),
-        materials=tuple(builder.materials),
-        textures=tuple(builder.textures),
-        light=builder.light(middle=place.middle, reach=place.reach),
-        middle=place.middle,
-        reach=place.reach,
-    )
+    place, scene = make_scene(seed[0], rng)
     view = first_view(rng, place, scene, size)
     if not is_clear(view, scene):
         return

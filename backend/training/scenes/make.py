@@ -14,7 +14,7 @@ from ...projection.source import Source, prepare_source
 from ...projection.surface import describe_surface
 from .build import Builder, turn_z
 from .example import Example
-from .layouts import lay_out
+from .layouts import Place, lay_out
 from .moves import CLEAR, first_view, is_clear, moved
 from .render import Film, Renderer, Scene, develop, meter
 from .views import View
@@ -41,6 +41,26 @@ def make_examples(
     return next(_shots(seed, size, torch.device(device)))
 
 
+def make_scene(seed: int, rng: np.random.Generator) -> tuple[Place, Scene]:
+    """Return a scene and where in it cameras may stand; `rng` goes on from there.
+
+    Args:
+        seed: Of the textures.
+        rng: Of everything else.
+    """
+    builder = Builder(seed, rng)
+    place = lay_out(builder)
+    scene = Scene(
+        shapes=tuple(builder.shapes),
+        materials=tuple(builder.materials),
+        textures=tuple(builder.textures),
+        light=builder.light(middle=place.middle, reach=place.reach),
+        middle=place.middle,
+        reach=place.reach,
+    )
+    return place, scene
+
+
 def _shots(seed: int, size: int, device: torch.device) -> Iterator[list[Example]]:
     for attempt in range(STILLS):
         rng = np.random.default_rng((seed, attempt))
@@ -52,16 +72,7 @@ def _shots(seed: int, size: int, device: torch.device) -> Iterator[list[Example]
 
 def _shot(seed: int, rng: np.random.Generator, size: int, device: torch.device) -> list[Example]:
     """Return what one attempt at a scene gives, nothing if its cameras stand badly."""
-    builder = Builder(seed, rng)
-    place = lay_out(builder)
-    scene = Scene(
-        shapes=tuple(builder.shapes),
-        materials=tuple(builder.materials),
-        textures=tuple(builder.textures),
-        light=builder.light(middle=place.middle, reach=place.reach),
-        middle=place.middle,
-        reach=place.reach,
-    )
+    place, scene = make_scene(seed, rng)
     view = first_view(rng, place, scene, size)
     if not is_clear(view, scene):
         return []
