@@ -149,24 +149,31 @@ def clean(data: bytes, header: PngHeader, *, place: str) -> tuple[PngHeader, byt
 
 
 def encode(image: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes:
-    """Return an 8-bit PNG file: quick (level 1) and the same bytes every time.
+    """Return a PNG file of 8 or 16 bits: quick (level 1) and the same bytes every time.
 
     Args:
-        image: (H, W) or (H, W, 3) uint8.
+        image: (H, W) or (H, W, 3), uint8 or uint16.
         text: Text chunks by keyword; XMP, and what ASCII cannot carry, goes as UTF-8 (iTXt).
     """
     color = {2: 0, 3: 2}.get(image.ndim)
-    if image.dtype != np.uint8 or color is None or (color == 2 and image.shape[2] != 3):
-        raise ValueError(f"expected (H, W) or (H, W, 3) uint8, not {image.shape} {image.dtype}")
+    sized = image.dtype in (np.uint8, np.uint16)
+    if not sized or color is None or (color == 2 and image.shape[2] != 3):
+        raise ValueError(
+            f"expected (H, W) or (H, W, 3), uint8 or uint16, not {image.shape} {image.dtype}"
+        )
     height, width = image.shape[:2]
-    step = _CHANNELS[color]
+    sample = image.dtype.itemsize
+    step = _CHANNELS[color] * sample
+    # Samples of 16 bits have their high byte first; filters work on bytes, not on samples.
+    plain = np.ascontiguousarray(image.astype(image.dtype.newbyteorder(">"), copy=False))
+    plain = plain.reshape(height, -1).view(np.uint8)
     rows = np.empty((height, 1 + width * step), np.uint8)
     rows[:, 0] = _SUB
-    rows[:, 1:] = image.reshape(height, -1)
-    rows[:, 1 + step :] -= image.reshape(height, -1)[:, :-step]
-    header = struct.pack(">IIBBBBB", width, height, 8, color, 0, 0, 0)
+    rows[:, 1:] = plain
+    rows[:, 1 + step :] -= plain[:, :-step]
+    header = struct.pack(">IIBBBBB", width, height, 8 * sample, color, 0, 0, 0)
     parts = [SIGNATURE, _chunk(b"IHDR", header), _chunk(b"sRGB", b"\0")]
-    parts += [_text_chunk(keyword, value) for keyword, value in (text or {}).items()]
+    parts += [text_chunk(keyword, value) for keyword, value in (text or {}).items()]
     parts += [_chunk(b"IDAT", zlib.compress(rows, _LEVEL)), _chunk(b"IEND", b"")]
     return b"".join(parts)
 
@@ -237,7 +244,8 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
     )
 
 
-def _text_chunk(keyword: str, value: str) -> bytes:
+def text_chunk(keyword: str, value: str) -> bytes:
+    """Return a text chunk; XMP, and what ASCII cannot carry, goes as UTF-8 (iTXt)."""
     name = keyword.encode("latin-1")
     if not 1 <= len(name) <= 79:
         raise ValueError(f"a PNG keyword has 1 to 79 characters, not {len(name)}")

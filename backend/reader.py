@@ -10,6 +10,7 @@ import numpy as np
 
 from . import media
 from .errors import ShotError
+from .marks import Mark, read_mark
 from .wire import Camera, read_shot
 
 _KEPT_BYTES = 1024**3  # of decoded stills
@@ -59,6 +60,24 @@ class ShotReader:
             while kept > _KEPT_BYTES and len(self._stills) > 1:
                 kept -= self._stills.popitem(last=False)[1].pixels.nbytes
             return still
+
+    def still_marks(self) -> tuple[Mark, ...]:
+        """Return what the stills say that generated them or a part of them; it is warned of.
+
+        Raises:
+            ShotError: a still cannot be read.
+        """
+        marks = []
+        for still in self.shot.stills:
+            mark = read_mark(self.folder / still.image)
+            if mark is not None and mark.generated:
+                marks.append(mark)
+                self._warn(
+                    f"The still '{still.image}' is generated in part already"
+                    f" ({mark.model or 'as its own mark says'}); all of it counts as seen, so the"
+                    " mask shows only what is generated anew."
+                )
+        return tuple(marks)
 
     def still_camera(self, position: int) -> Camera:
         """Return the camera that `shot.stills[position]` was taken with, in pixels of `size`."""

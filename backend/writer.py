@@ -25,7 +25,7 @@ import numpy as np
 from . import media
 from .bundle import shot_hash
 from .errors import StorageError, TakeError
-from .marks import frame_marks
+from .marks import frame_marks, source_type
 from .models.card import Card
 from .reader import ShotReader
 from .resume import JOB_FILE, Finished, put_aside, read_finished
@@ -80,7 +80,9 @@ class TakeWriter:
             "settings": dict(settings),
             "seed": seed,
         }
-        self._marks = frame_marks(card)
+        stills = reader.still_marks()
+        self._marks = frame_marks(card, stills)
+        self._source_type = source_type(card, stills)
         self._warnings: dict[str, None] = {}
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(_WAITING)
@@ -193,7 +195,7 @@ class TakeWriter:
             frames=self._shot.frames,
             size=self._shot.size,
             fps=self._shot.fps,
-            digital_source_type=self._card.digital_source_type,
+            digital_source_type=self._source_type,
             generated=tuple(frame.generated for frame in ordered),
             files={path: digest for frame in ordered for path, digest in frame.files.items()},
             warnings=tuple(dict.fromkeys((*self._reader.warnings, *self._warnings))),
