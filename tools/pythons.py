@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,12 +57,45 @@ def version_of(command: str) -> tuple[int, int] | None:
 def _candidates(wanted: tuple[int, int], path: str | None) -> Iterable[str]:
     name = "python{}.{}".format(*wanted)
     yield sys.executable
-    for folder in (path or "").split(os.pathsep):
+    search = os.environ.get("PATH", "") if path is None else path
+    for folder in search.split(os.pathsep):
         found = shutil.which(name, path=folder) if folder else None
         if found:
             yield found
+    if path is None:
+        yield from _off_the_path(wanted)
     if os.name == "nt":
         yield from _windows_launcher(wanted)
+
+
+def _off_the_path(wanted: tuple[int, int]) -> Iterable[str]:
+    """The executables of version managers, which PATH may know as a shim that fails, or not."""
+    version = "{}.{}".format(*wanted)
+    home = Path.home()
+    data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    managed = (
+        (Path(os.environ.get("PYENV_ROOT") or home / ".pyenv", "versions"), "{}.*"),
+        (Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python"), "cpython-{}.*"),
+        (data / "mise" / "installs" / "python", "{}.*"),
+        (home / ".asdf" / "installs" / "python", "{}.*"),
+    )
+    folders = [
+        folder
+        for versions, pattern in managed
+        for folder in sorted(versions.glob(pattern.format(version)), key=_patch, reverse=True)
+        # Free-threaded builds (3.13.0t, 3.13.0+freethreaded) take other wheels.
+        if _patch(folder) >= 0
+    ]
+    for folder in folders:
+        executable = folder / "bin" / f"python{version}"
+        if os.access(executable, os.X_OK):
+            yield str(executable)
+
+
+def _patch(folder: Path) -> int:
+    """The last number in a folder's name, 3.13.0 or cpython-3.13.0-linux…; -1 if it is another."""
+    found = re.match(r"(?:cpython-)?\d+\.\d+\.(\d+)(?:-|$)", folder.name)
+    return int(found.group(1)) if found else -1
 
 
 def _windows_launcher(wanted: tuple[int, int]) -> Iterable[str]:
@@ -84,13 +118,13 @@ def find(wanted: tuple[int, int], path: str | None = None) -> Path | None:
 
     Args:
         wanted: (major, minor).
-        path: where to look, in the form of PATH; PATH itself if None.
+        path: where to look, in the form of PATH; if None, PATH itself and then where version
+            managers keep theirs.
 
     Returns:
         The executable, or None.
     """
-    search = os.environ.get("PATH") if path is None else path
-    for candidate in _candidates(wanted, search):
+    for candidate in _candidates(wanted, path):
         if version_of(candidate) == wanted:
             return Path(candidate)
     return None
@@ -101,7 +135,7 @@ def missing(wanted: Sequence[tuple[int, int]]) -> str:
     names = " or ".join(f"{major}.{minor}" for major, minor in wanted)
     packages = "; ".join(_PACKAGES[version] for version in wanted if version in _PACKAGES)
     return (
-        f"Depthshot needs Python {names} with its venv module, and none was found on PATH: "
+        f"Depthshot needs Python {names} with its venv module, and none was found: "
         f"install it{f' ({packages})' if packages else ''} and run this again."
     )
 
@@ -112,7 +146,7 @@ def run_again_with_supported(script: str, arguments: list[str], path: str | None
     Args:
         script: the script to run again.
         arguments: its arguments.
-        path: where to look, in the form of PATH; PATH itself if None.
+        path: where to look, as `find` takes it.
     """
     for version in SUPPORTED:
         python = find(version, path)

@@ -47,6 +47,60 @@ def test_a_shim_that_fails_is_passed_over_for_the_next_on_the_path(tmp_path):
     assert pythons.find(wanted, str(tmp_path / "shims")) is None
 
 
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home of its own, in which no version manager is set up elsewhere."""
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    for name in ("PYENV_ROOT", "UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+def other_version() -> tuple[int, int]:
+    """The supported Python that does not run this test."""
+    return next(version for version in pythons.SUPPORTED if version != sys.version_info[:2])
+
+
+@pytest.mark.parametrize(
+    ("folder", "variable"),
+    [
+        (".pyenv/versions/{}.2", "PYENV_ROOT=.pyenv"),
+        (".local/share/uv/python/cpython-{}.2-linux-x86_64-gnu", "XDG_DATA_HOME=.local/share"),
+        (".local/share/uv/python/cpython-{}.2-x", "UV_PYTHON_INSTALL_DIR=.local/share/uv/python"),
+        (".local/share/mise/installs/python/{}.2", "XDG_DATA_HOME=.local/share"),
+        (".asdf/installs/python/{}.2", None),
+    ],
+)
+def test_what_a_version_manager_keeps_off_the_path_is_found(
+    home, tmp_path, monkeypatch, folder, variable
+):
+    major, minor = wanted = other_version()
+    version = f"{major}.{minor}"
+    body = f"echo {version}"
+    there = script(home / folder.format(version) / "bin" / f"python{version}", body)
+    assert pythons.find(wanted) == there
+    if variable:
+        name, _, where = variable.partition("=")
+        monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
+        monkeypatch.setenv(name, str(home / where))
+        assert pythons.find(wanted) == there
+
+
+def test_the_newest_that_works_is_taken_from_a_version_manager(home):
+    major, minor = wanted = other_version()
+    name, body = f"python{major}.{minor}", f"echo {major}.{minor}"
+    versions = home / ".pyenv" / "versions"
+    script(versions / f"{major}.{minor}.9" / "bin" / name, body)
+    newest = script(versions / f"{major}.{minor}.10" / "bin" / name, body)
+    script(versions / f"{major}.{minor}.11" / "bin" / name, "exit 1")
+    # Free-threaded, and a development version: wheels do not fit the first, the second is none.
+    script(versions / f"{major}.{minor}.12t" / "bin" / name, body)
+    script(versions / f"{major}.{minor}-dev" / "bin" / name, body)
+    assert pythons.find(wanted) == newest
+
+
 def run_dev_under_another_python(path: str, *arguments: str) -> subprocess.CompletedProcess:
     """Runs dev.py as if by a Python 3.12 which itself lies outside of `path`."""
     pretend = (
@@ -57,7 +111,7 @@ def run_dev_under_another_python(path: str, *arguments: str) -> subprocess.Compl
     )
     return subprocess.run(
         [sys.executable, "-c", pretend, str(ROOT), *arguments],
-        env={"PATH": path},
+        env={"PATH": path, "HOME": path},
         capture_output=True,
         text=True,
         check=False,
