@@ -1,5 +1,6 @@
-"""`dev.py build`: the extension's zip, validated and made by Blender's own builder."""
+"""`dev.py build`: the extension's zip and a static repository with it, by Blender's own builder."""
 
+import shutil
 import subprocess
 import tomllib
 import zipfile
@@ -10,6 +11,7 @@ from .console import DevError
 from .environments import ROOT, Environment
 
 MAX_BYTES = 40_000_000
+REPOSITORY = "repository"
 
 # All that ships, at the top of the zip. A stray file of the checkout is refused, not shipped.
 SHIPS = {
@@ -74,6 +76,36 @@ def build(environment: Environment, folder: Path) -> Path:
             "leave something out in blender_manifest.toml, paths_exclude_pattern."
         )
     return target
+
+
+def repository(environment: Environment, archive: Path) -> Path:
+    """Makes the static repository: a folder that Blender updates from, on any web host or disk.
+
+    Its paths are relative, so it works wherever it is put. It holds this one version: of two in one
+    index Blender would take any.
+
+    Args:
+        environment: one of Blender's.
+        archive: the extension's zip, which the folder `repository` is made beside.
+
+    Returns:
+        The path of its `index.json`, which is what Blender is given.
+
+    Raises:
+        DevError: Blender's builder refused.
+    """
+    folder = archive.with_name(REPOSITORY)
+    fresh = archive.with_name(f"{REPOSITORY}.new")
+    # What a failed or interrupted build has left, and then the last whole one: both are made again.
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    shutil.copy(archive, fresh)
+    tool = [str(environment.python), str(builder(environment))]
+    _run([*tool, "server-generate", "--repo-dir", str(fresh), "--html"])
+    if folder.exists():
+        shutil.rmtree(folder)
+    fresh.rename(folder)
+    return folder / "index.json"
 
 
 def _run(command: list[str]) -> None:

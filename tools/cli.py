@@ -11,7 +11,7 @@ HELP = """Usage: python3 dev.py COMMAND …
   demo [--out DIR]          one real shot, from a Blender scene to a strip on the timeline
   test [-k EXPR] …          every test there is for this machine
   lint                      style, format and length of the sources
-  build                     the extension's zip, into dist/
+  build                     the extension's zip and a static repository, into dist/
   backend ARGUMENTS …       python -m backend, in its environment (try: backend --help)
   blender SCRIPT …          a script with bpy and the extension enabled
 
@@ -70,7 +70,9 @@ def _build(arguments: list[str]) -> int:
     _no_arguments("build", arguments)
     environment = environments.blender()
     environments.ensure(environment)
-    say(f"Built {build.build(environment, environments.ROOT / 'dist')}")
+    archive = build.build(environment, environments.ROOT / "dist")
+    say(f"Built {archive}")
+    say(f"Built {build.repository(environment, archive)}")
     return 0
 
 
