@@ -10,6 +10,7 @@ out. Low-level exceptions are translated into one of these exactly once, where t
     ├── ModelError           a model cannot be loaded: weights or a package are missing or damaged
     ├── CaptureError         the scene cannot be captured (camera, missing data, failed child)
     ├── TargetError          a take cannot be put where it should go in Blender
+    ├── ExportError          a take or shot cannot be exported as asked
     ├── StorageError         the disk is full or a folder cannot be written
     ├── Cancelled            somebody asked for the work to stop
     └── BackendError         the local backend process
@@ -49,6 +50,10 @@ class CaptureError(DepthshotError):
 
 class TargetError(DepthshotError):
     """A take cannot be put where it should go in Blender."""
+
+
+class ExportError(DepthshotError):
+    """A take or shot cannot be exported as asked."""
 
 
 class StorageError(DepthshotError):

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
-import signal
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
-from ..errors import Cancelled, DepthshotError, SettingError
-from ..events import Event
+from ..errors import Cancelled, SettingError
 from ..models import cards
+from .talk import json_lines, progress_bar, stop_on_signal
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -47,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
     settings = _settings(options.settings)
     if options.seed is not None and not 0 <= options.seed < 2**63:
         raise SettingError(f"--seed must be from 0 to 2^63 - 1, not {options.seed}.")
-    show = _json_lines() if options.json else _bar()
-    with _shot_folder(options.shot) as shot, _stop_on_signal() as stop, show as on_event:
+    show = json_lines() if options.json else progress_bar()
+    with _shot_folder(options.shot) as shot, stop_on_signal() as stop, show as on_event:
         try:
             take = generate(
                 shot,
@@ -89,65 +85,3 @@ def _shot_folder(shot: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="depthshot-") as folder:
         unpack(shot, Path(folder, "shot"))
         yield Path(folder, "shot")
-
-
-@contextlib.contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C (or SIGTERM) into a flag; a second one ends at once."""
-    stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        sys.stderr.write("\nStopping; press Ctrl-C again to end at once.\n")
-        for restored, handler in before.items():
-            signal.signal(restored, handler)
-
-    for number in before:
-        signal.signal(number, on_signal)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Callable[[Event], None]]:
-    """Show events as a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    progress = Progress(console=Console(stderr=True))
-    task = progress.add_task("", total=None)
-
-    def show(event: Event) -> None:
-        if event.kind == "progress":
-            progress.start()  # only now: a wrong command shows no bar
-            progress.update(task, description=event.phase, completed=event.done, total=event.total)
-        elif event.kind == "warning":
-            progress.console.print(f"Warning: {event.message}", markup=False)
-
-    try:
-        yield show
-    finally:
-        progress.stop()
-
-
-@contextlib.contextmanager
-def _json_lines() -> Iterator[Callable[[Event], None]]:
-    """Print events as JSON lines on stdout; the last one says how it ended."""
-
-    def show(event: Event) -> None:
-        sys.stdout.write(json.dumps(event.to_json()) + "\n")
-        sys.stdout.flush()
-
-    try:
-        yield show
-    except Cancelled:
-        show(Event("cancelled"))
-        raise
-    except DepthshotError as reason:
-        show(Event("failed", message=str(reason)))
-        raise
-    show(Event("done"))

@@ -1,0 +1,87 @@
+"""`export`: a take as a movie, a shot or a take as a nerfstudio dataset."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from pathlib import Path
+
+from ..events import Event
+from .talk import json_lines, progress_bar, stop_on_signal
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("export", help="write a take or a shot for other programs")
+    kinds = parser.add_subparsers(metavar="WHAT", required=True, title="what")
+    _add_movie(kinds)
+
+
+def _add_movie(kinds: argparse._SubParsersAction) -> None:
+    parser = kinds.add_parser("movie", help="a take as a movie file")
+    parser.add_argument("take", type=Path, metavar="TAKE", help="folder of a finished take")
+    parser.add_argument(
+        "--codec", choices=("h264", "prores", "prores4444"), default="h264",
+        help="H.264 (.mp4), ProRes 422 HQ or ProRes 4444 (.mov); default: h264",
+    )  # fmt: skip
+    parser.add_argument(
+        "--quality", choices=("high", "normal", "small"), default="normal",
+        help="of H.264 (default: normal)",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    _add_talk(parser)
+    parser.set_defaults(run=_movie)
+
+
+def _add_talk(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print events as JSON lines")
+    parser.add_argument(
+        "--stop-with-stdin", action="store_true", help="cancel as soon as stdin is closed"
+    )
+
+
+def _movie(options: argparse.Namespace) -> int:
+    from ..export.movie import export_movie
+
+    with (
+        stop_on_signal() as stop,
+        json_lines() if options.json else progress_bar() as on_event,
+    ):
+        _watch(options, stop)
+        movie = export_movie(
+            options.take,
+            options.out,
+            codec=options.codec,
+            quality=options.quality,
+            overwrite=options.overwrite,
+            on_progress=lambda done, total: on_event(_progress("encoding", done, total)),
+            should_stop=stop.is_set,
+        )
+        for sentence in movie.warnings:
+            on_event(Event("warning", message=sentence))
+    if not options.json:
+        width, height = movie.size
+        sys.stdout.write(
+            f"{movie.frames} frames of {width} x {height} at {float(movie.rate):.6g} a second in"
+            f" {options.out}\n"
+        )
+    return 0
+
+
+def _progress(phase: str, done: int, total: int) -> Event:
+    return Event("progress", phase=phase, done=done, total=total, share=done / total)
+
+
+def _watch(options: argparse.Namespace, stop: threading.Event) -> None:
+    """Stop when whoever started this process closes its stdin, or ends."""
+    if not options.stop_with_stdin:
+        return
+
+    def wait() -> None:
+        while sys.stdin.buffer.read(4096):
+            pass
+        stop.set()
+
+    threading.Thread(target=wait, name="stdin", daemon=True).start()
