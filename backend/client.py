@@ -20,11 +20,13 @@ from .errors import (
     BackendError,
     BackendLost,
     BackendNotStarted,
+    ProtocolMismatch,
     RequestRefused,
     StorageError,
 )
 from .events import Event
 from .fields import parse_json
+from .formats import PNG8, check_written
 from .launch import find_server, start_or_attach
 from .models import find_card
 
@@ -82,17 +84,28 @@ class Backend:
         model: str,
         settings: Mapping[str, object],
         seed: int | None = None,
+        format: str = PNG8,
     ) -> str:
         """Send a zipped shot; blocks while it is sent and unpacked. Returns the job's id.
 
+        Args:
+            archive: The shot.
+            model: Id of a card.
+            settings: Values by name; the card's defaults stand for the rest.
+            seed: Seed of every random number; None takes the shot's.
+            format: What the frames are written as, png8 or png16.
+
         Raises:
-            SettingError: an unknown model or a setting it does not allow; nothing was sent.
+            SettingError: an unknown model or format, or a setting that it does not allow; nothing
+                was sent.
             StorageError: the archive cannot be read.
             RequestRefused: the shot was refused; the message says why.
+            ProtocolMismatch: the server that runs knows no such format; the job was cancelled.
         """
         find_card(model).check_settings(settings)
+        check_written(format)
         self._be_attached()
-        query = {"model": model, "settings": json.dumps(dict(settings))}
+        query = {"model": model, "settings": json.dumps(dict(settings)), "format": format}
         if seed is not None:
             query["seed"] = str(seed)
         try:
@@ -109,6 +122,12 @@ class Backend:
             raise StorageError(
                 f"'{archive}' cannot be read: {reason.strerror or reason}."
             ) from reason
+        if job.get("format", PNG8) != format:  # it read over what it does not know
+            self.cancel(job["id"])
+            raise ProtocolMismatch(
+                "The backend that runs is of an earlier version of Depthshot, which writes 8-bit"
+                " PNG alone; it ends by itself after its jobs, so generate again a minute later."
+            )
         return job["id"]
 
     def job(self, job_id: str) -> dict:

@@ -1,25 +1,20 @@
-"""EXR files: the header read and checked before a decoder sees the file, and depth written.
+"""EXR files: the header read and checked before a decoder sees the file.
 
-Source: "OpenEXR File Layout" (openexr.com): magic, version, attributes, chunk offsets; the ZIP
-compression's byte order and predictor as in OpenEXRCore's internal_zip.c.
+Source: "OpenEXR File Layout" (openexr.com): magic, version, attributes, chunk offsets.
 """
 
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from .errors import ShotError
+from .exr_encode import FLOAT, HALF, MAGIC, SAMPLE, VERSION
 from .wire import MAX_PIXELS, MAX_SIDE
 
-MAGIC = b"\x76\x2f\x31\x01"
-HALF, FLOAT = 1, 2
+__all__ = ["FLOAT", "HALF", "MAGIC", "Channel", "ExrHeader", "read_header"]
 
-_VERSION = 2
 _TILED, _LONG_NAMES, _DEEP, _MULTIPART = 0x200, 0x400, 0x800, 0x1000
 _MAX_HEADER = 16 * 1024 * 1024  # Cryptomatte writes the names of all objects into it
 _MAX_PARTS = 64
@@ -27,8 +22,6 @@ _MAX_ATTRIBUTES = 1000
 _MAX_CHANNELS = 256
 _MAX_CHUNK = 512 * 1024 * 1024  # bytes of one chunk unpacked: a decoder holds whole ones
 _LINES = (1, 1, 1, 16, 32, 16, 32, 32, 32, 256)  # rows a chunk, by compression
-_ZIP, _ZIP_LINES, _ZIP_LEVEL = 3, 16, 4
-_SAMPLE = "<iB3xii"  # of a channel: type, pLinear, reserved, x and y sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +77,9 @@ class _Parser:
 
     def header(self, file_bytes: int) -> ExrHeader:
         flags = self._read("<I")[0]
-        known = _VERSION | _TILED | _LONG_NAMES | _MULTIPART
+        known = VERSION | _TILED | _LONG_NAMES | _MULTIPART
         tiled_parts = _TILED | _MULTIPART  # a tiled part says so in its own header
-        if flags & 0xFF != _VERSION or flags & ~known or flags & tiled_parts == tiled_parts:
+        if flags & 0xFF != VERSION or flags & ~known or flags & tiled_parts == tiled_parts:
             what = "deep" if flags & _DEEP else "of an unknown version"
             raise ShotError(f"{self._place} is an EXR file {what}; write flat 32-bit float EXR.")
         parts: list[dict[str, tuple[str, bytes]]] = []
@@ -196,7 +189,7 @@ class _Parser:
         inner._at = 0
         found: list[Channel] = []
         while name := inner._name():
-            kind, _, across, down = inner._read(_SAMPLE)
+            kind, _, across, down = inner._read(SAMPLE)
             if kind not in (0, HALF, FLOAT) or len(found) >= _MAX_CHANNELS:
                 raise self._damaged()
             if (across, down) != (1, 1):
@@ -208,47 +201,3 @@ class _Parser:
 
     def _damaged(self) -> ShotError:
         return ShotError(f"{self._place} is a damaged EXR file; write it again.")
-
-
-def encode_depth(depth: np.ndarray) -> bytes:
-    """Return an EXR file with one float32 channel `Z`, ZIP-compressed, the same bytes every time.
-
-    Args:
-        depth: (H, W) float32, planar z in metres.
-    """
-    if depth.dtype != np.float32 or depth.ndim != 2:
-        raise ValueError(f"expected (H, W) float32, not {depth.shape} {depth.dtype}")
-    height, width = depth.shape
-    window = struct.pack("<4i", 0, 0, width - 1, height - 1)
-    attributes = (
-        ("channels", "chlist", b"Z\0" + struct.pack(_SAMPLE, FLOAT, 0, 1, 1) + b"\0"),
-        ("compression", "compression", bytes([_ZIP])),
-        ("dataWindow", "box2i", window),
-        ("displayWindow", "box2i", window),
-        ("lineOrder", "lineOrder", b"\0"),
-        ("pixelAspectRatio", "float", struct.pack("<f", 1)),
-        ("screenWindowCenter", "v2f", struct.pack("<2f", 0, 0)),
-        ("screenWindowWidth", "float", struct.pack("<f", 1)),
-    )
-    head = MAGIC + struct.pack("<I", _VERSION)
-    for name, kind, value in attributes:
-        head += name.encode() + b"\0" + kind.encode() + b"\0"
-        head += struct.pack("<i", len(value)) + value
-    head += b"\0"
-    chunks = []
-    for top in range(0, height, _ZIP_LINES):
-        body = _zip_chunk(depth[top : top + _ZIP_LINES].astype("<f4").tobytes())
-        chunks.append(struct.pack("<ii", top, len(body)) + body)
-    starts = np.cumsum([0] + [len(chunk) for chunk in chunks[:-1]]) + len(head) + 8 * len(chunks)
-    return head + starts.astype("<u8").tobytes() + b"".join(chunks)
-
-
-def _zip_chunk(raw: bytes) -> bytes:
-    """Compress one chunk: even bytes before odd bytes, differences + 128, deflate."""
-    plain = np.frombuffer(raw, np.uint8)
-    parted = np.concatenate((plain[0::2], plain[1::2]))
-    coded = parted.copy()
-    coded[1:] -= parted[:-1]
-    coded[1:] += 128
-    packed = zlib.compress(coded, _ZIP_LEVEL)
-    return packed if len(packed) < len(raw) else raw  # as OpenEXR does: never larger than raw

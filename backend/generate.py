@@ -18,6 +18,7 @@ import numpy as np
 
 from .errors import Cancelled, SettingError
 from .events import Event
+from .formats import PNG8, bits_of, check_written
 from .marks import software
 from .models import find_card, load_model
 from .models.card import Card
@@ -39,6 +40,7 @@ def generate(
     out: Path,
     device: str | None = None,
     seed: int | None = None,
+    format: str = PNG8,
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
     load: Callable[..., Model] = load_model,
@@ -52,6 +54,7 @@ def generate(
         out: Folder of the take; made if missing.
         device: A torch device, None for the best there is.
         seed: Seed of every random number; None takes the shot's.
+        format: What the frames are written as, png8 or png16.
         on_event: Called with progress, frame and warning events, from several threads but never
             twice at a time. The end is the return or the exception.
         should_stop: Asked at every progress; True raises `Cancelled`.
@@ -66,6 +69,7 @@ def generate(
     """
     card = as_installed(find_card(model))
     checked = card.check_settings(settings)
+    check_written(format)
     reader = ShotReader(shot)
     seed = reader.shot.seed if seed is None else seed
     device = choose_device(device)
@@ -75,6 +79,7 @@ def generate(
         card=card,
         settings=checked,
         seed=seed,
+        format=format,
         on_frame=lambda index: sink.say(Event("frame", index=index)),
     ) as writer:
         sink = _Sink(writer, card, on_event, should_stop)
@@ -86,7 +91,7 @@ def generate(
         sink.progress(LOADING, 0, 1)
         loaded = load(card, device=device)
         sink.progress(LOADING, 1, 1)
-        loaded.generate(Request(reader, checked, seed, finished), sink)
+        loaded.generate(Request(reader, checked, seed, finished, bits_of(format)), sink)
         used = versions(learned=card.learned)
         details = {
             "device": device,

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,7 +26,8 @@ CREATE TABLE jobs (
     heartbeat REAL,
     finished REAL,
     cancelling INTEGER NOT NULL DEFAULT 0,
-    last_seq INTEGER NOT NULL DEFAULT 0
+    last_seq INTEGER NOT NULL DEFAULT 0,
+    format TEXT NOT NULL DEFAULT 'png8'
 ) STRICT;
 CREATE INDEX by_state ON jobs(state, number);
 CREATE TABLE events (
@@ -39,9 +40,11 @@ CREATE TABLE events (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX a_frame_once ON events(job, frame) WHERE frame IS NOT NULL;
 """
+# What brings a table of an earlier version to the next one.
+UPGRADES = {1: "ALTER TABLE jobs ADD COLUMN format TEXT NOT NULL DEFAULT 'png8';"}
 COLUMNS = (
-    "id, name, model, settings, seed, frames, frame_start, state, message, attempts, crashes,"
-    " created, started, heartbeat, finished, cancelling,"
+    "id, name, model, settings, seed, format, frames, frame_start, state, message, attempts,"
+    " crashes, created, started, heartbeat, finished, cancelling,"
     " (SELECT count(frame) FROM events WHERE job = jobs.number) AS frames_done"
 )
 
@@ -52,7 +55,7 @@ class Job:
 
     Times are seconds since 1970. `attempts` counts how often it began, `crashes` how often that
     ended with the worker's death, `frames_done` frames that are whole on disk. `cancelling` says
-    that it was asked to stop.
+    that it was asked to stop. `format` is what its frames are written as (`formats`).
     """
 
     id: str
@@ -60,6 +63,7 @@ class Job:
     model: str
     settings: dict[str, bool | int | float | str]
     seed: int
+    format: str
     frames: int
     frame_start: int
     state: str

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from .errors import StorageError
 from .events import Event
-from .job_row import COLUMNS, SCHEMA, VERSION, Job, read_row
+from .formats import PNG8
+from .job_row import COLUMNS, SCHEMA, UPGRADES, VERSION, Job, read_row
 
 log = logging.getLogger(__name__)
 
@@ -101,13 +102,15 @@ class JobStore:
         seed: int,
         frames: int,
         frame_start: int,
+        format: str = PNG8,
     ) -> Job:
         """Queue a job whose shot lies in its folder."""
-        values = (job_id, name, model, json.dumps(dict(settings)), seed, frames, frame_start)
+        asked = json.dumps(dict(settings))
+        values = (job_id, name, model, asked, seed, format, frames, frame_start)
         with self._transaction() as database:
             database.execute(
-                "INSERT INTO jobs (id, name, model, settings, seed, frames, frame_start, created)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, name, model, settings, seed, format, frames,"
+                " frame_start, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (*values, time.time()),
             )
             return self._row(job_id)
@@ -237,10 +240,10 @@ class JobStore:
         # FULL: a submitted job survives a power cut too; there are a few writes a second.
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute("PRAGMA foreign_keys = ON")
-        if self._database.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-            self._database.executescript(
-                f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;"
-            )
+        there = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if there < VERSION:
+            steps = SCHEMA if there == 0 else "".join(UPGRADES[n] for n in range(there, VERSION))
+            self._database.executescript(f"BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

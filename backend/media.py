@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import OpenImageIO
 
-from . import exr, png
+from . import exr, exr_encode, png
 from .errors import ShotError
 
 NO_HIT = 1e9  # metres; Blender writes 1e10 where nothing is hit
@@ -147,16 +147,16 @@ def read_depth_and_flow(
 
 def write_depth(path: Path, depth: np.ndarray) -> None:
     """Write (H, W) float32 planar depth in metres as an EXR with one channel `Z`."""
-    path.write_bytes(exr.encode_depth(depth))
+    path.write_bytes(exr_encode.encode_depth(depth))
 
 
 def encode_depth(depth: np.ndarray) -> bytes:
     """Return the bytes that `write_depth` writes."""
-    return exr.encode_depth(depth)
+    return exr_encode.encode_depth(depth)
 
 
 def encode_png(image: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes:
-    """Return a PNG file of (H, W, 3) uint8 sRGB pixels with text chunks by keyword."""
+    """Return a PNG file of (H, W, 3) uint8 or uint16 sRGB pixels with text chunks by keyword."""
     if image.ndim != 3:
         raise ValueError(f"expected (H, W, 3), not {image.shape}")
     return png.encode(image, text=text)

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from .errors import TakeError
 from .fields import Fields, parse_json
-from .take import DEPTHS, FRAMES, MASKS, TAKE_FILE, Take, frame_name, hash_file, read_take
+from .formats import PNG8
+from .take import DEPTHS, FRAMES, LINEAR, MASKS, TAKE_FILE, Take, frame_name, hash_file, read_take
 from .wire import MAX_JSON_BYTES, Shot
 
 JOB_FILE = ".job.jsonl"
 
-_OWN = (FRAMES, MASKS, DEPTHS, TAKE_FILE, JOB_FILE)
+_OWN = (FRAMES, MASKS, DEPTHS, LINEAR, TAKE_FILE, JOB_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ def read_finished(
 
     Args:
         folder: The take's folder.
-        identity: What makes it this job: hash of the shot, model, revision, settings, seed.
+        identity: What makes it this job: hash of the shot, model, revision, settings, seed,
+            format.
         shot: The shot.
 
     Returns:
@@ -110,7 +112,11 @@ def _from_notes(
         first, *rest = stream.read(MAX_JSON_BYTES).split(b"\n")
     found: dict[int, Finished] = {}
     try:
-        if parse_json(first, name=JOB_FILE, error=TakeError) != dict(identity):
+        noted = Fields.of(
+            parse_json(first, name=JOB_FILE, error=TakeError), place=JOB_FILE, error=TakeError
+        )
+        # Attempts from before there were formats say nothing of theirs.
+        if {"format": PNG8, **noted.values} != dict(identity):
             return None
         for line in rest[:-1]:  # after the last line break comes nothing, or a torn line
             index, frame = _parse(line, shot)

@@ -1,6 +1,7 @@
 """The take: one result of a shot on disk, its layout and its record.
 
-    frames/0001.png   8-bit RGB, sRGB, no alpha; named by the Blender frame number
+    frames/0001.png   RGB, sRGB, no alpha, 8 or 16 bits; named by the Blender frame number
+    linear/0001.exr   half-float RGB, scene-linear; only in takes of the format `exr`
     mask/0001.png     8-bit grey: 255 = generated, 0 = from a still, between = share
     depth/0001.exr    where the model makes it
     take.json         what made it, and a SHA-256 for every file; written last
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from .errors import ShotError, TakeError
 from .fields import Fields, read_json
+from .formats import EXR, FORMATS, PNG8
 from .names import check_path
 from .wire import (
     MAX_FRAME_NUMBER,
@@ -29,7 +31,7 @@ from .wire import (
 )
 
 TAKE_FILE = "take.json"
-FRAMES, MASKS, DEPTHS = "frames", "mask", "depth"
+FRAMES, MASKS, DEPTHS, LINEAR = "frames", "mask", "depth", "linear"
 
 
 def frame_name(frame: int, suffix: str = ".png") -> str:
@@ -55,6 +57,8 @@ class Take:
         warnings: Sentences the artist was told.
         details: Device, versions, seconds of each phase, frames of the stills: for people, not
             for programs.
+        format: One of `formats.FORMATS`; takes made before there was a choice are png8.
+        view: The view transform whose inverse made the scene-linear files, "" without them.
     """
 
     shot_sha256: str
@@ -72,6 +76,19 @@ class Take:
     files: Mapping[str, str]
     warnings: tuple[str, ...]
     details: Mapping[str, object]
+    format: str = PNG8
+    view: str = ""
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it has scene-linear pictures."""
+        return self.format == EXR
+
+    def picture(self, frame: int) -> str:
+        """Return the path, in the take, of the picture of a Blender frame that is best to grade."""
+        if self.is_linear:
+            return f"{LINEAR}/{frame_name(frame, '.exr')}"
+        return f"{FRAMES}/{frame_name(frame)}"
 
     def to_json(self) -> dict[str, object]:
         """Return the content of `take.json`."""
@@ -91,6 +108,8 @@ class Take:
             "generated": list(self.generated),
             "warnings": list(self.warnings),
             "details": dict(self.details),
+            "format": self.format,
+            "view": self.view,
             "files": dict(self.files),
         }
 
@@ -126,6 +145,8 @@ class Take:
             files=_files(fields),
             warnings=_warnings(fields),
             details=fields.child("details").values,
+            format=_format(fields),
+            view=fields.text("view", most=MAX_TEXT, default=""),
         )
 
 
@@ -140,6 +161,13 @@ def _size(fields: Fields) -> tuple[int, int]:
     sides, names = _each(fields, "size", least=2, most=2)
     width, height = (sides.integer(name, least=1, most=MAX_SIDE) for name in names)
     return width, height
+
+
+def _format(fields: Fields) -> str:
+    value = fields.text("format", most=200, default=PNG8)
+    if value not in FORMATS:
+        raise fields.wrong("format", f"one of {', '.join(FORMATS)}", value)
+    return value
 
 
 def _generated(fields: Fields, frames: int) -> tuple[float, ...]:

@@ -2,7 +2,8 @@
 
 It reads JSON lines from stdin and writes JSON lines to what was stdout:
 
-    in   {"do": "generate", "job", "shot", "take", "model", "settings", "seed"}
+    in   {"do": "generate", "job", "shot", "take", "model", "settings", "seed",
+          "format"}
          {"do": "cancel", "job"}
     out  {"say": "ready", "device", "devices", "versions"}
          {"say": "alive"}                        every `BEAT_SECONDS`, whatever else happens
@@ -80,6 +81,7 @@ class Worker:
                     out=Path(order["take"]),
                     device=self._device,
                     seed=order["seed"],
+                    format=order["format"],
                     on_event=lambda event: self._say("event", job=job, event=event.to_json()),
                     should_stop=lambda: job in self._cancelled,
                     load=self._load,

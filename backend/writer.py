@@ -25,6 +25,7 @@ import numpy as np
 from . import media
 from .bundle import shot_hash
 from .errors import StorageError, TakeError
+from .formats import PNG8, bits_of
 from .marks import frame_marks, source_type
 from .models.card import Card
 from .reader import ShotReader
@@ -51,6 +52,7 @@ class TakeWriter:
         card: Card,
         settings: Mapping[str, object],
         seed: int,
+        format: str = PNG8,
         on_frame: Callable[[int], None] | None = None,
     ) -> None:
         """Open the folder, find what an interrupted attempt left, and put other jobs' files aside.
@@ -61,6 +63,7 @@ class TakeWriter:
             card: The model.
             settings: A value for every setting of the card.
             seed: The job's seed.
+            format: One that the backend writes (`formats.check_written`).
             on_frame: Called with an index when all files of the frame are whole on disk; from
                 the writer's threads, one call at a time.
 
@@ -79,7 +82,9 @@ class TakeWriter:
             "revision": card.revision,
             "settings": dict(settings),
             "seed": seed,
+            "format": format,
         }
+        self._sample = np.uint8 if bits_of(format) == 8 else np.uint16
         stills = reader.still_marks()
         self._marks = frame_marks(card, stills)
         self._source_type = source_type(card, stills)
@@ -133,7 +138,7 @@ class TakeWriter:
 
         Args:
             index: 0-based output index.
-            image: (H, W, 3) uint8, sRGB display values.
+            image: (H, W, 3), sRGB display values, uint8 or uint16 as the format has it.
             mask: (H, W) uint8; 255 = generated, 0 = from a still, between = share.
             depth: (H, W) float32 planar z in metres, +inf where nothing is hit.
 
@@ -144,7 +149,7 @@ class TakeWriter:
         width, height = self._shot.size
         if not 0 <= index < self._shot.frames:
             raise ValueError(f"index {index} is not one of {self._shot.frames} frames")
-        _check(image, (height, width, 3), np.uint8)
+        _check(image, (height, width, 3), self._sample)
         _check(mask, (height, width), np.uint8)
         if depth is not None:
             _check(depth, (height, width), np.float32)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import Cancelled, SettingError
+from ..formats import PNG8, PNG16, check_written
 from ..models import cards
 from .talk import json_lines, progress_bar, stop_on_signal
 
@@ -30,6 +31,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="TAKE", help="folder to write")
     parser.add_argument("--device", help="torch device (the best one)")
     parser.add_argument("--seed", type=int, help="seed (the shot's)")
+    parser.add_argument(
+        "--format", default=PNG8, metavar="FORMAT",
+        help=f"{PNG8} or {PNG16}: bits a value of the frames (default: {PNG8})",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print events as JSON lines")
     parser.set_defaults(run=run)
 
@@ -43,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     settings = _settings(options.settings)
     if options.seed is not None and not 0 <= options.seed < 2**63:
         raise SettingError(f"--seed must be from 0 to 2^63 - 1, not {options.seed}.")
+    check_written(options.format)
     show = json_lines() if options.json else progress_bar()
     with _shot_folder(options.shot) as shot, stop_on_signal() as stop, show as on_event:
         try:
@@ -53,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
                 out=options.out,
                 device=options.device,
                 seed=options.seed,
+                format=options.format,
                 on_event=on_event,
                 should_stop=stop.is_set,
             )

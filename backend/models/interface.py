@@ -29,12 +29,14 @@ class Request:
         seed: Seed of every random number of this job.
         finished: Indices whose frames exist already (from an attempt that was interrupted); the
             model may leave them out.
+        bits: Bits a value of the frames it is to give, 8 or 16.
     """
 
     shot: ShotReader
     settings: Mapping[str, Value]
     seed: int
     finished: frozenset[int] = frozenset()
+    bits: int = 8
 
 
 class Sink(Protocol):
@@ -62,7 +64,7 @@ class Sink(Protocol):
 
         Args:
             index: 0-based output index.
-            image: (H, W, 3) uint8, sRGB display values.
+            image: (H, W, 3), sRGB display values: uint8, or uint16 where `Request.bits` is 16.
             mask: (H, W) uint8; 255 = generated, 0 = from a still, between = share.
             depth: (H, W) float32 planar z in metres, +inf where nothing is hit; only if the
                 model makes it (the shot does not know it).

@@ -127,10 +127,11 @@ class Walk:
         nearness = self._nearness(step.index)
         return see_frame(self.sources, surface, camera, nearness=nearness, moved=step.moved)
 
-    def still_of(self, index: int) -> np.ndarray:
-        """Return the frame (H, W, 3) uint8 that is a still itself: one of `own`."""
+    def still_of(self, index: int, *, bits: int = 8) -> np.ndarray:
+        """Return the frame, as `to_image` does, that is a still itself: one of `own`."""
         width, height = self.shot.size
-        return to_image(resize(self.sources[self.own[index]].picture, (height, width)))
+        still = resize(self.sources[self.own[index]].picture, (height, width))
+        return to_image(still, bits=bits)
 
     def surface_of(self, depth: np.ndarray | None) -> torch.Tensor | None:
         """Return (4, H, W) of `describe_surface`, None where the depth is not known."""

@@ -291,6 +291,7 @@ class Lane:
             model=job.model,
             settings=job.settings,
             seed=job.seed,
+            format=job.format,
         )
 
 

@@ -17,6 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from ..formats import PNG8, check_written
 from ..job_row import Job
 from ..jobs import JobStore
 from ..marks import software
@@ -32,6 +33,7 @@ from .upload import receive_shot
 
 _KEEPALIVE_SECONDS = 2.0
 _LONGEST_SETTINGS = 20_000
+_LAST_NUMBER = 2**63 - 1  # the largest that the table of events can hold
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ def the_job(job_id: str, service: Serving) -> Job:
 
 TheJob = Annotated[Job, Depends(the_job)]
 Frame = Annotated[int, PathParameter(ge=-MAX_FRAME_NUMBER, le=MAX_FRAME_NUMBER)]
+ClientId = Annotated[str, PathParameter(max_length=64, pattern=r"^[\w-]+$")]
 router = APIRouter(prefix="/v1", responses={"4XX": {"model": Refusal}})
 
 
@@ -101,7 +104,7 @@ def health(service: Serving) -> Health:
 
 
 @router.put("/clients/{client_id}")
-def renew(client_id: str, service: Serving) -> Lease:
+def renew(client_id: ClientId, service: Serving) -> Lease:
     """Attach a client, or renew its lease."""
     if service.draining and service.store.open_jobs() == 0:
         raise HTTPException(503, "This backend is ending; try again in a moment.")
@@ -110,7 +113,7 @@ def renew(client_id: str, service: Serving) -> Lease:
 
 
 @router.delete("/clients/{client_id}", status_code=204)
-def release(client_id: str, service: Serving) -> None:
+def release(client_id: ClientId, service: Serving) -> None:
     """Detach a client."""
     service.leases.release(client_id)
 
@@ -132,16 +135,18 @@ async def submit(
     model: str,
     settings: Annotated[str, Query(max_length=_LONGEST_SETTINGS)] = "{}",
     seed: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
+    format: Annotated[str, Query(max_length=20)] = PNG8,
 ) -> Job:
     """Queue a job for the zipped shot in the body; `settings` is a JSON object.
 
-    Without `seed` the shot's own is taken.
+    Without `seed` the shot's own is taken; `format` is png8 or png16.
     """
     if service.draining:
         raise HTTPException(503, "This backend is ending; try again in a moment.")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != ZIP_TYPE:
         raise HTTPException(415, f"A shot is sent as {ZIP_TYPE}.")
     checked = find_card(model).check_settings(_settings(settings))
+    check_written(format)
     job_id, folder = await run_in_threadpool(service.store.new_folder)
     try:
         shot = await receive_shot(request, folder)
@@ -154,6 +159,7 @@ async def submit(
             seed=shot.seed if seed is None else seed,
             frames=shot.frames,
             frame_start=shot.frame_start,
+            format=format,
         )
     except BaseException:  # a client that went away too: nothing of it is left behind
         shutil.rmtree(folder, ignore_errors=True)
@@ -194,8 +200,8 @@ def cancel_job(job: TheJob, service: Serving) -> Job:
 async def follow_job(
     job: TheJob,
     service: Serving,
-    after: Annotated[int, Query(ge=0)] = 0,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    after: Annotated[int, Query(ge=0, le=_LAST_NUMBER)] = 0,
+    last_event_id: Annotated[int | None, Header(ge=0, le=_LAST_NUMBER)] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the events of a job from the first, or after a number, up to the last one."""
     seen = max(after, last_event_id or 0)

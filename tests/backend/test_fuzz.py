@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend import bundle, exr, media
+from backend import bundle, exr_encode, media
 from backend.errors import ShotError, StorageError, TakeError
 from backend.fields import parse_json
 from backend.take import Take
@@ -307,7 +307,7 @@ def guides() -> tuple[bytes, ...]:
     names = ("L.Combined.R", "L.Depth.Z", *(f"L.Vector.{letter}" for letter in "XYZW"))
     pixels = (np.round(rng.uniform(0.5, 4, (18, 24, 6)) * 4) / 4).astype(np.float32)
     path = shot_folder().parent / "guide.exr"
-    files = [exr.encode_depth(pixels[..., 0])]
+    files = [exr_encode.encode_depth(pixels[..., 0])]
     for method in ("none", "rle", "zips", "zip", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab"):
         write_exr(path, pixels, names, compression=method)
         files.append(path.read_bytes())

@@ -13,7 +13,7 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-from backend import exr, media
+from backend import exr_encode, media
 from backend import png as png_module
 from backend.errors import ShotError
 from tests.analytic import write_exr
@@ -315,7 +315,7 @@ class TestDepth:
     @pytest.mark.parametrize("box", [(0, 0, 8192, 0), (0, 0, 8000, 8000), (0, 0, 2**31 - 1, 1),
                                      (-(2**31), 0, 2**31 - 1, 1)])  # fmt: skip
     def test_caps_hold_before_decoding(self, tmp_path, box):
-        content = exr.encode_depth(depth_like())
+        content = exr_encode.encode_depth(depth_like())
         window = struct.pack("<4i", 0, 0, 12, 8)
         assert content.count(window) == 2
         (tmp_path / "d.exr").write_bytes(content.replace(window, struct.pack("<4i", *box)))
@@ -323,7 +323,7 @@ class TestDepth:
             read_depth(tmp_path / "d.exr")
 
     def test_a_torn_file_is_damaged(self, tmp_path):
-        content = exr.encode_depth(depth_like((120, 208)))
+        content = exr_encode.encode_depth(depth_like((120, 208)))
         for length in range(5, len(content), 997):
             (tmp_path / "d.exr").write_bytes(content[:length])
             with pytest.raises(ShotError):

@@ -34,7 +34,7 @@ class Made:
 
     Attributes:
         index: Of the frame.
-        image: (H, W, 3) uint8.
+        image: (H, W, 3) uint8 or uint16.
         mask: (H, W) uint8, 255 where generated.
         depth: (H, W) float32 metres; None where the shot knows it.
         blind: Whether no still shows anything of it.
@@ -62,6 +62,7 @@ class FrameMaker:
         *,
         settings: Mapping[str, Value],
         seed: int,
+        bits: int = 8,
     ) -> None:
         """Begin without keyframes.
 
@@ -71,9 +72,10 @@ class FrameMaker:
             pipeline: Generates.
             settings: Those of the card.
             seed: Of every random number.
+            bits: A value of the frames' pictures.
         """
         self._walk, self._survey, self._pipeline = walk, survey, pipeline
-        self._settings, self._seed = settings, seed
+        self._settings, self._seed, self._bits = settings, seed, bits
         self.keyframes: list[Source] = []
         self._fallback = walk.sources[0].picture.mean(dim=(1, 2))
 
@@ -119,7 +121,8 @@ class FrameMaker:
         """
         if index in self._walk.own:
             width, height = self._walk.shot.size
-            return Made(index, self._walk.still_of(index), np.zeros((height, width), np.uint8))
+            still = self._walk.still_of(index, bits=self._bits)
+            return Made(index, still, np.zeros((height, width), np.uint8))
         step = self._survey.step(index)
         moving = _moving(step)
         seen, made = self._compose(step, moving)
@@ -135,7 +138,8 @@ class FrameMaker:
                 on_step=on_step,
             ).colour
         depth = None if step.depth is not None else made.surface[0].reciprocal().cpu().numpy()
-        return Made(index, to_image(colour), to_mask(made.generated), depth, blind=not seen)
+        image = to_image(colour, bits=self._bits)
+        return Made(index, image, to_mask(made.generated), depth, blind=not seen)
 
     def _compose(self, step: Step, moving: torch.Tensor | None) -> tuple[bool, Composite]:
         """Return whether a still shows anything of a frame, and the frame so far."""

@@ -71,7 +71,12 @@ class _Job:
             chosen = choose_keyframes(survey.overviews)
         request = self.request
         maker = FrameMaker(
-            walk, survey, self.model.pipeline, settings=request.settings, seed=request.seed
+            walk,
+            survey,
+            self.model.pipeline,
+            settings=request.settings,
+            seed=request.seed,
+            bits=request.bits,
         )
         self._generate(maker, chosen)
         unseen = survey.any_unseen

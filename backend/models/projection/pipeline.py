@@ -77,8 +77,10 @@ class _Job:
         if step.index in self.walk.own:
             width, height = self.walk.shot.size
             mask = np.zeros((height, width), np.uint8)
-            return step.index, self.walk.still_of(step.index), mask, None
+            still = self.walk.still_of(step.index, bits=self.request.bits)
+            return step.index, still, mask, None
         sight = self.walk.see(step)
         made = finish(sight, fill=bool(self.request.settings["fill"]))
         depth = None if sight.known else made.inverse.reciprocal().cpu().numpy()
-        return step.index, to_image(made.colour), to_mask(made.generated), depth
+        image = to_image(made.colour, bits=self.request.bits)
+        return step.index, image, to_mask(made.generated), depth
