@@ -14,6 +14,8 @@ import numpy as np
 _UI = {"window_managers", "screens", "workspaces"}
 # Time stamps and counters of Blender's own that change by themselves.
 _VOLATILE = {"rna_type", "session_uid", "original", "bl_rna", "depsgraph", "preview"}
+# Blender 4.2 crashes on reading what is in it.
+_UNREADABLE = {("ToolSettings", "uv_sculpt")} if bpy.app.version < (4, 3) else set()
 _DEEPEST = 12
 _LONG = 64  # an array with more values, as an image's pixels, goes in as a hash
 
@@ -98,6 +100,7 @@ def _describe_struct(value: bpy.types.bpy_struct, *, depth: int) -> object:
         prop.identifier: _describe(getattr(value, prop.identifier, None), depth=depth + 1)
         for prop in value.bl_rna.properties
         if prop.identifier not in _VOLATILE
+        and (value.bl_rna.identifier, prop.identifier) not in _UNREADABLE
     }
     if isinstance(value, bpy.types.ID):
         described["ID properties"] = {
