@@ -6,6 +6,7 @@ again while bytes flow, and only the files that `shot.json` names leave the arch
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -142,17 +143,36 @@ def shot_hash(folder: Path) -> str:
     Raises:
         ShotError: the shot is not usable.
     """
+    return shot_hashes(folder)[0]
+
+
+def without_words(shot: Shot) -> Shot:
+    """Return a shot without what differs between takes of one capture: name, words and seed."""
+    return dataclasses.replace(shot, name="shot", prompt="", negative_prompt="", seed=0)
+
+
+def shot_hashes(folder: Path) -> tuple[str, str]:
+    """Return `shot_hash`, and the same of the shot without words: of what was captured.
+
+    Raises:
+        ShotError: the shot is not usable.
+    """
     shot = read_shot(folder)
-    content = json.dumps(shot.to_json(), sort_keys=True, separators=(",", ":")).encode()
-    digest = hashlib.sha256(struct.pack("<Q", len(content)) + content)
+    described = [
+        json.dumps(each.to_json(), sort_keys=True, separators=(",", ":")).encode()
+        for each in (shot, without_words(shot))
+    ]
+    digests = [hashlib.sha256(struct.pack("<Q", len(text)) + text) for text in described]
     for name in sorted(shot.files()):
         path = name.encode()
         try:
-            digest.update(struct.pack("<Q", len(path)) + path)
-            digest.update(bytes.fromhex(hash_file(folder / name)))
+            content = bytes.fromhex(hash_file(folder / name))
         except OSError as reason:
             raise ShotError(f"'{name}' cannot be read: {reason.strerror or reason}.") from reason
-    return digest.hexdigest()
+        for digest in digests:
+            digest.update(struct.pack("<Q", len(path)) + path + content)
+    whole, capture = (digest.hexdigest() for digest in digests)
+    return whole, capture
 
 
 class _Bounded:

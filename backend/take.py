@@ -28,6 +28,7 @@ from .wire import (
     MAX_SIDE,
     MAX_TEXT,
     PROTOCOL,
+    Camera,
 )
 
 TAKE_FILE = "take.json"
@@ -59,6 +60,9 @@ class Take:
             for programs.
         format: One of `formats.FORMATS`; takes made before there was a choice are png8.
         view: The view transform whose inverse made the scene-linear files, "" without them.
+        capture_sha256: Hash of the shot without its words (see `bundle.shot_hashes`): the same for
+            every take of one capture; "" in takes made before it was noted.
+        cameras: The camera of each frame, in pixels of `size`; none in takes made before.
     """
 
     shot_sha256: str
@@ -78,6 +82,8 @@ class Take:
     details: Mapping[str, object]
     format: str = PNG8
     view: str = ""
+    capture_sha256: str = ""
+    cameras: tuple[Camera, ...] = ()
 
     @property
     def is_linear(self) -> bool:
@@ -110,6 +116,8 @@ class Take:
             "details": dict(self.details),
             "format": self.format,
             "view": self.view,
+            "capture_sha256": self.capture_sha256,
+            "cameras": [camera.to_json() for camera in self.cameras],
             "files": dict(self.files),
         }
 
@@ -147,6 +155,8 @@ class Take:
             details=fields.child("details").values,
             format=_format(fields),
             view=fields.text("view", most=MAX_TEXT, default=""),
+            capture_sha256=fields.text("capture_sha256", most=64, default=""),
+            cameras=_cameras(fields, frames),
         )
 
 
@@ -173,6 +183,19 @@ def _format(fields: Fields) -> str:
 def _generated(fields: Fields, frames: int) -> tuple[float, ...]:
     shares, names = _each(fields, "generated", least=frames, most=frames)
     return tuple(shares.number(name, least=0, most=1) for name in names)
+
+
+def _cameras(fields: Fields, frames: int) -> tuple[Camera, ...]:
+    if fields.get("cameras", []) == []:
+        return ()
+    entries = fields.items("cameras", least=frames, most=frames)
+    try:
+        return tuple(
+            Camera.from_json(entry, place=f"{TAKE_FILE}: cameras[{position}]")
+            for position, entry in enumerate(entries)
+        )
+    except ShotError as reason:
+        raise TakeError(str(reason)) from reason
 
 
 def _warnings(fields: Fields) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from types import TracebackType
 import numpy as np
 
 from . import media
-from .bundle import shot_hash
+from .bundle import shot_hashes
 from .errors import StorageError, TakeError
 from .formats import PNG8, bits_of
 from .marks import frame_marks, source_type
@@ -76,8 +76,9 @@ class TakeWriter:
         self._reader = reader
         self._card = card
         self._on_frame = on_frame
+        whole, self._capture = shot_hashes(reader.folder)
         self._identity = {
-            "shot_sha256": shot_hash(reader.folder),
+            "shot_sha256": whole,
             "model": card.id,
             "revision": card.revision,
             "settings": dict(settings),
@@ -205,6 +206,8 @@ class TakeWriter:
             files={path: digest for frame in ordered for path, digest in frame.files.items()},
             warnings=tuple(dict.fromkeys((*self._reader.warnings, *self._warnings))),
             details=details,
+            capture_sha256=self._capture,
+            cameras=self._shot.cameras,
             **self._identity,
         )
         content = json.dumps(take.to_json(), indent=1, allow_nan=False).encode() + b"\n"

@@ -7,7 +7,6 @@ needed and nobody holds it. Nothing here touches bpy.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import logging
@@ -16,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..backend.bundle import without_words
 from ..backend.errors import CaptureError, ShotError, StorageError
 from ..backend.locks import FileLock
 from ..backend.paths import make_private
@@ -30,7 +30,6 @@ _USES = "uses"
 _LOCK = "captures.lock"  # held for as long as it takes to look at a capture or to move it
 _LOCK_SECONDS = 5.0
 _GONE = ".removed"
-_NO_WORDS = {"name": "shot", "prompt": "", "negative_prompt": "", "seed": 0}
 MOST_BYTES = 20_000_000_000  # of all kept captures; a minute of HD video takes about 5 GB
 
 
@@ -102,7 +101,7 @@ def keep(shot: Shot, made: Path, *, cache: Path, name: str) -> Held:
         StorageError: other Blenders keep the captures locked.
     """
     try:
-        write_shot(dataclasses.replace(shot, **_NO_WORDS), made)
+        write_shot(without_words(shot), made)
         whole = read_shot(made)
         sizes = json.dumps(_sizes(made, shot))
         (made / SIZES_FILE).write_text(sizes, encoding="utf-8")

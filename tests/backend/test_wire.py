@@ -322,6 +322,7 @@ class TestTake:
             ("generated", [0.0]), ("generated", [0.0, 2]), ("generated", [0.0, "1"]),
             ("warnings", [3]), ("files", {"../x": "00"}), ("files", {"/etc/passwd": "00"}),
             ("files", {"a": 3}), ("files", []), ("settings", 3), ("seed", 1.0), ("fps", "24"),
+            ("cameras", [{}]), ("cameras", [{}, {}]), ("cameras", 3), ("capture_sha256", 3),
         ],
     )  # fmt: skip
     def test_a_wrong_value(self, name, value):

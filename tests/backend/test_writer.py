@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ import PIL.Image
 import pytest
 
 from backend import media
-from backend.bundle import shot_hash
+from backend.bundle import shot_hash, shot_hashes
 from backend.errors import StorageError, TakeError
 from backend.reader import ShotReader
-from backend.take import verify_take
+from backend.take import read_take, verify_take
 from backend.wire import read_shot, write_shot
 from backend.writer import TakeWriter
 from tests.backend.written import CARD, ROOT, SETTINGS, content, names, write_all, writer
@@ -252,3 +253,19 @@ try:
 except StorageError as error:
     print(error)
 """
+
+
+class TestCameras:
+    def test_the_record_says_where_each_frame_was_seen_from(self, shot, folder):
+        write_all(folder, shot)
+        assert read_take(folder).cameras == read_shot(shot).cameras
+
+    def test_takes_of_one_capture_with_other_words_are_known_as_such(self, shot, tmp_path):
+        first = write_all(tmp_path / "a", shot)
+        worded = replace(read_shot(shot), prompt="rain", name="other", seed=9)
+        write_shot(worded, shot)
+        second = write_all(tmp_path / "b", shot)
+        assert first.shot_sha256 != second.shot_sha256
+        assert first.capture_sha256 == second.capture_sha256
+        write_shot(replace(worded, frame_start=2), shot)
+        assert shot_hashes(shot)[1] != first.capture_sha256
