@@ -16,6 +16,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("export", help="write a take or a shot for other programs")
     kinds = parser.add_subparsers(metavar="WHAT", required=True, title="what")
     _add_movie(kinds)
+    _add_dataset(kinds)
 
 
 def _add_movie(kinds: argparse._SubParsersAction) -> None:
@@ -33,6 +34,32 @@ def _add_movie(kinds: argparse._SubParsersAction) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     _add_talk(parser)
     parser.set_defaults(run=_movie)
+
+
+def _add_dataset(kinds: argparse._SubParsersAction) -> None:
+    parser = kinds.add_parser("dataset", help="a shot's stills or a take's frames for nerfstudio")
+    parser.add_argument(
+        "source", type=Path, metavar="SHOT|TAKE", help="folder of a shot or of a finished take"
+    )
+    parser.add_argument("--shot", type=Path, metavar="SHOT", help="the take's shot, for depth")
+    parser.add_argument(
+        "--captures", type=Path, metavar="DIR", help="folder of shots to look for the take's in"
+    )
+    parser.add_argument(
+        "--stills", action="store_true", help="of a take, export the stills of its shot instead"
+    )
+    parser.add_argument(
+        "--depth", choices=("png", "npy", "none"), default="png",
+        help="16-bit millimetres up to 65 m, or float32 (default: png)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--masks", choices=("none", "seen"), default="none",
+        help="seen: train only on pixels that a still shows (default: none)",
+    )  # fmt: skip
+    parser.add_argument("--no-points", action="store_true", help="write no point cloud")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to make")
+    _add_talk(parser)
+    parser.set_defaults(run=_dataset)
 
 
 def _add_talk(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +94,34 @@ def _movie(options: argparse.Namespace) -> int:
             f"{movie.frames} frames of {width} x {height} at {float(movie.rate):.6g} a second in"
             f" {options.out}\n"
         )
+    return 0
+
+
+def _dataset(options: argparse.Namespace) -> int:
+    from ..export.dataset import export_dataset
+    from ..export.nerfstudio import DatasetSettings
+
+    with (
+        stop_on_signal() as stop,
+        json_lines() if options.json else progress_bar() as on_event,
+    ):
+        _watch(options, stop)
+        dataset = export_dataset(
+            options.source,
+            options.out,
+            settings=DatasetSettings(
+                depth=options.depth, masks=options.masks, points=not options.no_points
+            ),
+            shot=options.shot,
+            captures=options.captures,
+            stills=options.stills,
+            on_progress=lambda done, total: on_event(_progress("writing pictures", done, total)),
+            should_stop=stop.is_set,
+        )
+        for sentence in dataset.warnings:
+            on_event(Event("warning", message=sentence))
+    if not options.json:
+        sys.stdout.write(f"{dataset.pictures} pictures with their cameras in {options.out}\n")
     return 0
 
 
