@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from .connection import Connection, chunks
+from .connection import Connection
 from .download import download_take
 from .errors import (
     BackendError,
@@ -27,10 +27,11 @@ from .errors import (
 from .events import Event
 from .fields import parse_json
 from .formats import PNG8, check_written
-from .launch import find_server, start_or_attach
+from .launch import Local, find_server
 from .models import find_card
+from .remote import Remote, read_remote
 
-__all__ = ["Backend", "JobEvents", "find_server"]
+__all__ = ["Backend", "JobEvents", "Local", "Remote", "find_server", "read_remote"]
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +45,17 @@ _ALIVE = Event("progress")  # a sign of life in a stream
 class Backend:
     """An attached client: holds a lease on the server until it is closed."""
 
-    def __init__(self, python: Path, root: Path, data_dir: Path) -> None:
-        """Start or attach; see `start_or_attach`."""
-        self._place = (python, root, data_dir)
+    def __init__(self, place: Local | Remote) -> None:
+        """Start or attach.
+
+        Args:
+            place: The backend of this machine (see `start_or_attach`), or one elsewhere.
+
+        Raises:
+            BackendError: nobody answers, or not as wanted; the message says what to do.
+            StorageError: the data folder cannot be written.
+        """
+        self._place = place
         self._client = secrets.token_urlsafe(12)
         self._closed = threading.Event()
         self.reattach()
@@ -67,7 +76,7 @@ class Backend:
             ProtocolMismatch: what answers is another version.
             StorageError: the data folder cannot be written.
         """
-        return cls(python, root, data_dir)
+        return cls(Local(python, root, data_dir))
 
     def cards(self) -> list[dict]:
         """Return the card of every model, as `Card.to_json` gives it."""
@@ -76,6 +85,16 @@ class Backend:
     def health(self) -> dict:
         """Return what the backend does: `state` starting, ready, busy or failed, and `why`."""
         return self._ask("GET", "/v1/health")
+
+    def hello(self) -> dict:
+        """Return who answers: `machine`, `store`, `software`, `pid`, `draining`, ..."""
+        self._be_attached()
+        return self._connection.hello()
+
+    def where(self) -> str:
+        """Return the machine and its devices in words: "render-box (cuda:0, cuda:1)"."""
+        devices = ", ".join(each["device"] or "starting" for each in self.health()["devices"])
+        return f"{self.hello().get('machine') or 'another machine'} ({devices or 'no device'})"
 
     def submit(
         self,
@@ -188,7 +207,7 @@ class Backend:
         A job that the lost server had goes on there.
         """
         for last in (False, True):
-            self._connection = Connection(start_or_attach(*self._place))
+            self._connection = Connection(self._place.attach())
             try:
                 self._pause = self._renew()
                 return
@@ -205,7 +224,7 @@ class Backend:
             read_seconds=_STREAM_SILENT_SECONDS,
         ) as response:
             rest = b""
-            for chunk in chunks(response, None):
+            for chunk in self._connection.chunks(response, None):
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     if line.startswith(b"data: "):
@@ -225,7 +244,7 @@ class Backend:
         try:
             return self._connection.json(method, path)
         except BackendLost:
-            info = find_server(self._place[2])
+            info = self._place.find()
             if info is None or info == self._connection.info:
                 raise
             self._connection = Connection(info)

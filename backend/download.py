@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from .connection import Connection, chunks
+from .connection import Connection
 from .errors import StorageError, TakeError
 from .fields import parse_json
 from .take import DEPTHS, FRAMES, MASKS, TAKE_FILE, Take, hash_file
@@ -29,7 +29,7 @@ def download_take(
     """Fetch the take of a finished job; see `client.Backend.download`."""
     _check_unused(folder)
     with connection.open("GET", f"/v1/shots/{job_id}/take.json") as response:
-        content = b"".join(chunks(response, _STEP))
+        content = b"".join(connection.chunks(response, _STEP))
     take = Take.from_json(parse_json(content, name=TAKE_FILE, error=TakeError))
     try:
         for count, (path, digest) in enumerate(take.files.items()):
@@ -72,7 +72,7 @@ def _fetch(connection: Connection, job_id: str, folder: Path, *, path: str, dige
         connection.open("GET", f"/v1/shots/{job_id}/{_ROUTES[kind]}/{int(frame)}") as response,
         file.open("wb") as stream,
     ):
-        for chunk in chunks(response, _STEP):
+        for chunk in connection.chunks(response, _STEP):
             received.update(chunk)
             stream.write(chunk)
     if received.hexdigest() != digest:

@@ -13,9 +13,10 @@ out. Low-level exceptions are translated into one of these exactly once, where t
     ├── ExportError          a take or shot cannot be exported as asked
     ├── StorageError         the disk is full or a folder cannot be written
     ├── Cancelled            somebody asked for the work to stop
-    └── BackendError         the local backend process
+    └── BackendError         the backend process, on this machine or another
         ├── BackendNotStarted    it could not be started, or died while starting
         ├── BackendLost          it ended, or no longer answers
+        ├── AddressRefused       address, token or certificate of one elsewhere cannot be used
         ├── ProtocolMismatch     another version of Depthshot is answering
         ├── RequestRefused       it answered with an error of its own
         └── JobFailed            the job itself failed; the message is the job's
@@ -65,7 +66,7 @@ class Cancelled(DepthshotError):
 
 
 class BackendError(DepthshotError):
-    """Something is wrong with the local backend process."""
+    """Something is wrong with the backend process."""
 
 
 class BackendNotStarted(BackendError):
@@ -74,6 +75,10 @@ class BackendNotStarted(BackendError):
 
 class BackendLost(BackendError):
     """The backend ended or stopped answering."""
+
+
+class AddressRefused(BackendError):
+    """The address, token or certificate set for a backend elsewhere cannot be used."""
 
 
 class ProtocolMismatch(BackendError):

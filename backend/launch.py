@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import subprocess
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from .connection import Connection
@@ -24,11 +26,35 @@ START_SECONDS = 60.0  # a cold disk and a virus scanner make the first import sl
 _DRAIN_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _LOG_LINES = 3
+_LEAST_FREE = 1024 * 1024  # bytes, for the table of jobs and for a log that says what is wrong
 _LACKING = re.compile(r"^ModuleNotFoundError: No module named '([\w.]+)'", re.MULTILINE)
 # A user's Python settings are meant for another Python than the backend's own.
 _NOT_INHERITED = (
     "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONSAFEPATH", "PYTHONINSPECT", "VIRTUAL_ENV",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The backend of this machine, found or started.
+
+    Attributes:
+        python: The backend's own Python.
+        root: The extension's folder, working directory of the server.
+        data_dir: The user's data folder.
+    """
+
+    python: Path
+    root: Path
+    data_dir: Path
+
+    def find(self) -> ServerInfo | None:
+        """Return where the server answers; as `find_server`."""
+        return find_server(self.data_dir)
+
+    def attach(self) -> ServerInfo:
+        """Return where the server answers, started if there was none; as `start_or_attach`."""
+        return start_or_attach(self.python, self.root, self.data_dir)
 
 
 def find_server(data_dir: Path) -> ServerInfo | None:
@@ -88,6 +114,11 @@ def start_or_attach(python: Path, root: Path, data_dir: Path) -> ServerInfo:
         info = find_server(data_dir)
         if info is not None:
             return info
+        if shutil.disk_usage(data_dir).free < _LEAST_FREE:
+            raise StorageError(
+                f"The disk of the data folder {data_dir} is full; free some space, or choose"
+                " another folder in the preferences."
+            )
         for other in other_servers(data_dir):
             _ask_to_drain(other)
         return _start(python, root, data_dir)

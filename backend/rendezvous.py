@@ -1,6 +1,6 @@
 """How a client finds the running server: one small file that only the user can read.
 
-`server-<protocol>.json` in the data folder holds the port, a random token and the process id. One
+`server-<protocol>.json` in the data folder holds address, token and process id. One
 file a protocol version, so that an old server can finish its jobs beside a new one.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 
 from .errors import BackendError
@@ -21,17 +22,28 @@ _LARGEST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """Where a server answers (127.0.0.1 alone) and the token of this start."""
+    """Where a server of this machine answers, and its token.
+
+    Attributes:
+        host: A literal address; not the loopback one only where somebody has asked for that, and
+            then with a certificate.
+        fingerprint: SHA-256 of its certificate in hex; "" without one, on loopback.
+    """
 
     protocol: int
     port: int
-    token: str
+    token: str = field(repr=False)
     pid: int
+    host: str = "127.0.0.1"
+    fingerprint: str = ""
+
+    elsewhere = False  # messages need not name it: it is the backend that Blender starts
 
     @property
     def url(self) -> str:
         """Base address of the server."""
-        return f"http://127.0.0.1:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.fingerprint else 'http'}://{host}:{self.port}"
 
 
 def server_file(data_dir: Path, protocol: int = PROTOCOL) -> Path:
@@ -65,8 +77,10 @@ def read_server(data_dir: Path, protocol: int = PROTOCOL) -> ServerInfo | None:
             port=fields.integer("port", least=1, most=65_535),
             token=fields.text("token", most=200),
             pid=fields.integer("pid", least=1, most=2**32),
+            host=str(ip_address(fields.text("host", most=50, default="127.0.0.1"))),
+            fingerprint=fields.text("fingerprint", most=64, default=""),
         )
-    except BackendError:
+    except (BackendError, ValueError):
         return None
 
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m backend serve | generate | export | models | score | doctor`.
+"""The command line: `python -m backend serve | token | generate | …`.
 
 Exit status: 0 it worked; 1 it failed, with one sentence on stderr; 2 the command was wrong; 130 it
 was cancelled with Ctrl-C, and what is finished is kept. Results go to stdout, the rest to stderr.
@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import Cancelled, DepthshotError, SettingError
-from . import doctor, export, generate, models, score, serve, worker
+from . import doctor, export, generate, models, score, serve, token, worker
 
-COMMANDS = (serve, generate, export, models, score, doctor, worker)
+COMMANDS = (serve, token, generate, export, models, score, doctor, worker)
 
 _EXIT_CODES = (
     "exit status: 0 it worked; 1 it failed, with one sentence on stderr; 2 the command was wrong;"

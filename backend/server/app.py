@@ -1,4 +1,4 @@
-"""Puts the server together and serves on 127.0.0.1, on a port the system chooses."""
+"""Puts the server together and serves: on 127.0.0.1, unless another address was asked for."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ from ..locks import FileLock
 from ..marks import software
 from ..paths import make_private
 from ..rendezvous import ServerInfo, remove_server, write_server
+from ..tokens import kept_token, token_file
 from ..wire import PROTOCOL
 from .feed import Feed
 from .guard import Guard
 from .lanes import Lanes
 from .leases import TICK_SECONDS, Leases
+from .listen import Listening
 from .routes import Service, router
 
 log = logging.getLogger(__name__)
@@ -62,16 +64,19 @@ def make_app(service: Service, *, on_idle: Callable[[], None]) -> FastAPI:
     return app
 
 
-def serve(data_dir: Path, *, port: int = 0, lease_seconds: float | None = None) -> None:
+def serve(
+    data_dir: Path, listening: Listening | None = None, *, lease_seconds: float | None = None
+) -> None:
     """Serve until stopped, or until nobody is attached and all jobs are done.
 
     Args:
         data_dir: Where jobs are kept and the address is published (see `rendezvous`).
-        port: Port on 127.0.0.1; 0 lets the system choose a free one.
-        lease_seconds: How long a client's lease holds; None serves until stopped.
+        listening: Address and certificate; None is 127.0.0.1, on a port the system chooses.
+        lease_seconds: How long a client's lease holds, and the token is of this start alone. None
+            serves until stopped, with the token that `python -m backend token` prints.
 
     Raises:
-        BackendNotStarted: the port is taken, or another server owns the folder.
+        BackendNotStarted: the address is refused, or another server owns the folder.
         StorageError: the data folder cannot be written.
     """
     folder = data_dir / f"store-{PROTOCOL}"
@@ -89,33 +94,49 @@ def serve(data_dir: Path, *, port: int = 0, lease_seconds: float | None = None) 
             f"Another Depthshot backend is using {data_dir}; end it, or wait until it has."
         )
     try:
-        with _listen(port) as listener, contextlib.closing(JobStore(folder)) as store:
-            _serve(data_dir, store, listener, lease_seconds)
+        listening = listening or Listening()
+        with listening.open() as listener, contextlib.closing(JobStore(folder)) as store:
+            _serve(data_dir, store, listening, listener, lease_seconds)
     finally:
         owner.release()
 
 
 def _serve(
-    data_dir: Path, store: JobStore, listener: socket.socket, lease_seconds: float | None
+    data_dir: Path,
+    store: JobStore,
+    listening: Listening,
+    listener: socket.socket,
+    lease_seconds: float | None,
 ) -> None:
     store.recover()
     feed = Feed()
     lanes = Lanes(store=store, feed=feed)
-    service = Service(store, lanes, feed, Leases(lease_seconds))
+    service = Service(store, lanes, feed, Leases(lease_seconds), _identity(store.folder))
+    by_hand = lease_seconds is None
+    certificate = listening.certificate
     info = ServerInfo(
         protocol=PROTOCOL,
         port=listener.getsockname()[1],
-        token=secrets.token_urlsafe(32),
+        token=kept_token(data_dir) if by_hand else secrets.token_urlsafe(32),
         pid=os.getpid(),
+        host=listening.info_host(listener),
+        fingerprint=certificate.fingerprint if certificate else "",
     )
 
     def end() -> None:
         server.should_exit = True
 
+    def started() -> None:
+        write_server(data_dir, info)
+        if by_hand:
+            log.info("serving at %s; others need the token in %s", info.url, token_file(data_dir))
+        if certificate:
+            log.info("fingerprint of the certificate (SHA-256): %s", certificate.fingerprint)
+
     app = make_app(service, on_idle=end)
     server = _Server(
         uvicorn.Config(
-            Guard(app, port=info.port, token=info.token),
+            Guard(app, hosts=listening.hosts(listener), token=info.token),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -124,8 +145,9 @@ def _serve(
             ws="none",
             lifespan="on",
             timeout_graceful_shutdown=3,
+            ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
         ),
-        on_started=lambda: write_server(data_dir, info),
+        on_started=started,
         on_ending=feed.close,
     )
     try:
@@ -169,18 +191,20 @@ async def _watch(service: Service, on_idle: Callable[[], None]) -> None:
             on_idle()
 
 
-def _listen(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _identity(folder: Path) -> str:
+    """Return what tells this store from every other, by whatever address somebody gets to it."""
+    path = folder / "identity"
     try:
-        listener.bind(("127.0.0.1", port))
-        listener.listen()
+        if not path.is_file():
+            fresh = path.with_suffix(".part")
+            fresh.write_text(secrets.token_hex(8), encoding="ascii")
+            fresh.replace(path)
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError as reason:
-        listener.close()
-        raise BackendNotStarted(
-            f"Port {port} on 127.0.0.1 is refused ({reason.strerror or reason}); leave out --port"
-            " to let the system choose a free one, or allow Python in the firewall."
+        raise StorageError(
+            f"'{path}' cannot be kept ({reason.strerror or reason}); free some space or choose"
+            " another data folder."
         ) from reason
-    return listener
 
 
 async def _say(_: Request, error: Exception) -> JSONResponse:

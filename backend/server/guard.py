@@ -21,9 +21,16 @@ _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 class Guard:
     """ASGI middleware outside everything else: also documents and unknown paths are guarded."""
 
-    def __init__(self, app: ASGIApp, *, port: int, token: str) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[bytes], token: str) -> None:
+        """Guard an app.
+
+        Args:
+            app: What is guarded.
+            hosts: What the Host header may be, in lower case (`listen.Listening.hosts`).
+            token: What the Authorization header has to bear.
+        """
         self._app = app
-        self._hosts = frozenset({f"127.0.0.1:{port}".encode(), f"localhost:{port}".encode()})
+        self._hosts = hosts
         self._authorization = f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +61,10 @@ class Guard:
             headers.setdefault(name.lower(), []).append(value)
         hosts = headers.get(b"host", [])
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
-            return 403, "The Host header is not this server's address."
+            return 403, (
+                "The Host header is not this server's address; write the one it was started with"
+                " (--host, --name), and the same port at both ends of a tunnel."
+            )
         if b"origin" in headers or b"sec-fetch-site" in headers:  # a browser names itself
             return 403, "Web pages have no access to this server."
         tokens = headers.get(b"authorization", [])

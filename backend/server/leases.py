@@ -11,8 +11,14 @@ import threading
 TICK_SECONDS = 0.5
 
 
+_COUNTED_SECONDS = 30.0
+
+
 class Leases:
-    """Leases by client id. `seconds` None: the server stays until it is stopped by hand."""
+    """Leases by client id. `seconds` None: the server stays until it is stopped by hand.
+
+    Clients are counted all the same: one that went away without a word is forgotten.
+    """
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
@@ -24,7 +30,7 @@ class Leases:
         """Attach a client or renew its lease."""
         with self._lock:
             self._left.pop("", None)
-            self._left[client] = self.seconds or 0.0
+            self._left[client] = self.seconds or _COUNTED_SECONDS
 
     def release(self, client: str) -> None:
         """Detach a client."""
@@ -38,12 +44,10 @@ class Leases:
 
     def tick(self) -> bool:
         """Count one tick; return whether nobody is left who holds the server."""
-        if self.seconds is None:
-            return False
         with self._lock:
             self._left = {
                 client: left - TICK_SECONDS
                 for client, left in self._left.items()
                 if left > TICK_SECONDS
             }
-            return not self._left
+            return self.seconds is not None and not self._left

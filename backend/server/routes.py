@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ class Service:
     lanes: Lanes
     feed: Feed
     leases: Leases
+    store_id: str = ""
     draining: bool = False
 
 
@@ -78,6 +80,8 @@ def hello(service: Serving) -> Hello:
         pid=os.getpid(),
         draining=service.draining,
         lease_seconds=service.leases.seconds,
+        machine=platform.node(),
+        store=service.store_id,
     )
 
 

@@ -11,13 +11,18 @@ from .lane import LaneStatus
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The handshake. This route and `/v1/drain` keep address and form in every later version."""
+    """The handshake. This route and `/v1/drain` keep address and form in every later version.
+
+    `machine` is its name, `store` names the place its jobs are kept in, wherever it is reached.
+    """
 
     protocol: int
     software: str
     pid: int
     draining: bool
     lease_seconds: float | None
+    machine: str
+    store: str
 
 
 @dataclass(frozen=True, slots=True)
