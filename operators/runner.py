@@ -97,18 +97,21 @@ class Runner:
             status.generated = fmean(generation.take.generated)
         if generation.landed is not None:
             status.scene = generation.landed.scene
-        _redraw(bpy.context.window_manager)
+        _redraw(bpy.context.window_manager, landed=generation.landed is not None)
 
 
 def _status() -> DepthshotStatus:
     return bpy.context.window_manager.depthshot
 
 
-def _redraw(manager: WindowManager) -> None:
+def _redraw(manager: WindowManager, *, landed: bool) -> None:
+    """Draw the sidebars that show the status; the scene beside them only once it has changed."""
     for window in manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+            if area.type in {"VIEW_3D", "SEQUENCE_EDITOR"}:
+                for region in area.regions:
+                    if landed or region.type == "UI":
+                        region.tag_redraw()
 
 
 runner = Runner()

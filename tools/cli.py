@@ -3,13 +3,14 @@
 import argparse
 import time
 
-from . import build, commands, environments, lint, suites
+from . import build, commands, environments, lint, suites, window
 from .console import DevError, answer, say
 
 HELP = """Usage: python3 dev.py COMMAND …
 
   demo [--out DIR]          one real shot, from a Blender scene to a strip on the timeline
   test [-k EXPR] …          every test there is for this machine
+  test --ui                 those in a real window; brings Debian's Blender, or takes BLENDER=PATH
   lint                      style, format and length of the sources
   build                     the extension's zip and a static repository, into dist/
   backend ARGUMENTS …       python -m backend, in its environment (try: backend --help)
@@ -82,14 +83,28 @@ def _test(arguments: list[str]) -> int:
     )
     parser.add_argument("--blender", metavar="VERSION", help="the Blender to test against")
     parser.add_argument("--only", choices=suites.NAMES, help="run one suite")
+    parser.add_argument("--ui", action="store_true", help="the tests in a real Blender window")
     parser.add_argument("--install-system-libraries", action="store_true")
     options, for_pytest = parser.parse_known_args(arguments)
+    if options.ui and not _has_window():
+        return 0
     return suites.main(
-        only=options.only,
+        only="ui" if options.ui else options.only,
         blender=options.blender,
         install_libraries=options.install_system_libraries,
         arguments=for_pytest,
     )
+
+
+def _has_window() -> bool:
+    """Brings a Blender with a window; says so where none can be, and its tests are skipped."""
+    try:
+        window.bring()
+    except DevError as reason:
+        say(f"tests/ui are skipped: {reason}")
+        answer(str(suites.Outcome(skipped=1)))
+        return False
+    return True
 
 
 def _no_arguments(name: str, arguments: list[str]) -> None:

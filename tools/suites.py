@@ -161,9 +161,9 @@ def main(
     wanted = NAMES if only is None else (only,)
     for_backend, for_blender = environments.backend(), environments.blender(blender)
     # Tests with Blender start a real backend; those of the backend and of these tools call
-    # Blender's Python.
+    # Blender's Python, and those in a window install a zip that its builder has made.
     needed = [for_backend]
-    if {"backend", "blender"} & set(wanted):
+    if {"backend", "blender", "ui"} & set(wanted):
         needed.append(for_blender)
     environments.ensure(*needed, install_libraries=install_libraries)
     outcome = Outcome()

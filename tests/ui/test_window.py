@@ -1,48 +1,114 @@
-"""What only a Blender with a window can show: timers, undo in a window, opening and closing files.
+"""What only a Blender with a window can show: timers, clicks, undo, opening and closing files.
 
-Runs where there is a Blender: `DEPTHSHOT_BLENDER`, or `blender` on PATH. Without a display it needs
-xvfb-run. The backend runs with the Python of these tests.
+`python3 dev.py test --ui` brings the Blender. The extension is installed from the built zip; the
+backend runs with the Python of these tests.
 """
 
+import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BLENDER = os.environ.get("DEPTHSHOT_BLENDER") or shutil.which("blender")
-HAS_DISPLAY = bool(os.environ.get("DISPLAY")) or os.name == "nt"
+from tools import window_blender
+from tools.display import HEIGHT, WIDTH
 
-pytestmark = [
-    pytest.mark.ui,
-    pytest.mark.skipif(BLENDER is None, reason="no Blender on PATH or in DEPTHSHOT_BLENDER"),
-    pytest.mark.skipif(
-        not HAS_DISPLAY and shutil.which("xvfb-run") is None, reason="no display and no xvfb-run"
-    ),
-]
+DRIVER = Path(__file__).parent / "in_window.py"
+# Longest that Blender's window may stand still while a take is made, in ms; the goal is 50.
+MOST_GAP, GOAL = 500, 50
+SESSION_SECONDS = 1500
+
+pytestmark = [pytest.mark.ui, pytest.mark.timeout(2 * SESSION_SECONDS)]
 
 
-def test_an_artists_way_through_a_window(tmp_path):
-    environment = {
-        **os.environ,
-        "DEPTHSHOT_BACKEND_PYTHON": sys.executable,
-        "DEPTHSHOT_DATA_DIR": str(tmp_path / "data"),
-        "BLENDER_USER_RESOURCES": str(tmp_path / "user"),
-    }
-    command = [BLENDER, "--factory-startup", "-p", "0", "0", "1280", "800"]
-    command += ["--python-exit-code", "3", "--python", str(ROOT / "tests/ui/in_window.py")]
-    command += ["--", str(tmp_path), str(ROOT)]
-    if not HAS_DISPLAY:
-        environment["LIBGL_ALWAYS_SOFTWARE"] = "1"
-        command = ["xvfb-run", "-a", "-s", "-screen 0 1280x800x24 +extension GLX", *command]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=170, check=False
-    )
-    result = tmp_path / "result.txt"
-    output = done.stdout + done.stderr
-    assert result.is_file(), output
-    assert result.read_text(encoding="utf-8") == "passed", output
-    assert done.returncode == 0, output
+@pytest.fixture
+def session(blender, archive, tmp_path):
+    """Runs a way in a new Blender, the extension installed by the first; returns its gaps."""
+    run = Session(blender, archive, tmp_path)
+    yield run
+    for picture in sorted(tmp_path.glob("*.png")):
+        run.keep(picture)
+
+
+class Session:
+    def __init__(self, blender, archive, folder):
+        self.blender, self.folder = blender, folder
+        self._archive = archive
+        for name in ("data", "user", "temporary"):
+            (folder / name).mkdir()
+
+    def keep(self, picture):
+        wanted = os.environ.get("DEPTHSHOT_PICTURES")
+        if wanted:
+            Path(wanted).mkdir(parents=True, exist_ok=True)
+            (Path(wanted) / picture.name).write_bytes(picture.read_bytes())
+
+    def __call__(self, way):
+        result = self.folder / "result.json"
+        result.unlink(missing_ok=True)
+        with self.blender.shown() as display:
+            pointer = window_blender.pointer() if display else None
+            job = {
+                "way": way,
+                "folder": str(self.folder),
+                "zip": self._archive and str(self._archive),
+                "frame": display and str(display.frame),
+                "pointer": pointer,
+            }
+            described = self.folder / "job.json"
+            described.write_text(json.dumps(job), encoding="utf-8")
+            command = [str(self.blender.blender), "--python-exit-code", "3"]
+            # A session after the first has the user's settings as that one has stored them.
+            command += ["--factory-startup"] if self._archive else []
+            command += ["-p", "0", "0", str(WIDTH), str(HEIGHT)]
+            done = subprocess.run(
+                [*command, "--python", str(DRIVER), "--", str(described)],
+                env=self._environment(display),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=SESSION_SECONDS,
+                check=False,
+            )
+        self._archive = None
+        output = done.stdout + done.stderr
+        assert result.is_file(), output
+        said = json.loads(result.read_text(encoding="utf-8"))
+        assert said["result"] == "passed", said["result"] + output
+        assert done.returncode == 0, output
+        return said["gaps"]
+
+    def _environment(self, display):
+        own = {
+            "DEPTHSHOT_BACKEND_PYTHON": sys.executable,
+            "DEPTHSHOT_DATA_DIR": str(self.folder / "data"),
+            "BLENDER_USER_RESOURCES": str(self.folder / "user"),
+            "TMPDIR": str(self.folder / "temporary"),
+        }
+        if display:
+            own["DISPLAY"] = display.name
+        return {**os.environ, **self.blender.variables, **own}
+
+
+def test_a_shot_from_its_button_to_its_strip_and_over_two_sessions(session, say):
+    gaps = session("shot")
+    for doing, gap in gaps.items():
+        say(
+            f"longest gap of a 10 ms timer, {doing}: {gap['own']:.0f} ms of Blender's own,"
+            f" {gap['clock']:.0f} ms on the clock"
+        )
+    working = {doing: gap["own"] for doing, gap in gaps.items() if doing != "nothing"}
+    slowest = max(working, key=working.get)
+    say(f"longest while a take is made: {working[slowest]:.0f} ms, {slowest} (goal {GOAL} ms)")
+    assert working[slowest] <= MOST_GAP, working
+    session("reopened")
+
+
+def test_every_button_of_the_last_take_places_it(session):
+    session("targets")
+
+
+def test_the_sequencers_tab_makes_a_take_and_replaces_one(session):
+    session("sequencer")

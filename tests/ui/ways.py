@@ -1,0 +1,238 @@
+"""The ways of an artist through the window; each is a generator of the seconds to the next step."""
+
+from importlib import import_module
+from pathlib import Path
+
+import bpy
+from hand import MODULE
+
+FRAMES = 8
+
+
+def running():
+    return import_module(f"{MODULE}.operators.runner").runner.running
+
+
+def make_shot(folder):
+    """Makes a shot of Blender's own first scene, and saves it."""
+    scene = bpy.context.scene
+    scene.depthshot.model = "projection"  # the quickest: what is tested is the way, not the model
+    scene.render.engine = "CYCLES"
+    scene.cycles.samples = 1
+    scene.cycles.use_denoising = False
+    scene.render.resolution_x, scene.render.resolution_y = 104, 60
+    scene.frame_start, scene.frame_end = 1, FRAMES
+    for frame, x in ((1, 7.0), (FRAMES, 8.0)):
+        scene.camera.location.x = x
+        scene.camera.keyframe_insert("location", frame=frame)
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "shot.blend"))
+
+
+def scenes():
+    return [scene.name for scene in bpy.data.scenes]
+
+
+def strips_of(name):
+    editor = bpy.data.scenes[name].sequence_editor
+    found = editor.strips if hasattr(editor, "strips") else editor.sequences
+    return [
+        (strip.type, strip.frame_final_start, strip.frame_final_duration, len(strip.elements))
+        for strip in found
+    ]
+
+
+def landed(hand):
+    said = hand.status.message
+    assert said.startswith(f"{FRAMES} frames landed as "), said
+
+
+def start(hand):
+    """Clicks Generate, where the display can be clicked on."""
+    if hand.can_point():
+        hand.click(*hand.tall_button())
+        yield from hand.wait_while(lambda: not running())
+    else:
+        assert hand.press("generate") == {"FINISHED"}
+
+
+def shot(hand):
+    """Generates, undoes, cancels, opens another file meanwhile, and quits while one runs."""
+    make_shot(hand.folder)
+    yield from hand.open_tab()
+    hand.picture("before")
+    hand.pulse.doing = "nothing"
+    yield 2.0
+
+    hand.pulse.doing = "starting"
+    yield from start(hand)
+    assert not hand.window.modal_operators
+    assert not hand.can_press("generate")
+    seen = []
+    while running():
+        hand.pulse.doing = hand.status.phase.split()[0].lower() or "starting"
+        seen.append((hand.status.progress, hand.status.phase))
+        if len(seen) == 20:
+            hand.picture("running")
+        yield 0.05
+    hand.pulse.doing = "after"
+    yield 1.0
+    hand.pulse.doing = ""
+    hand.picture("landed")
+    landed(hand)
+    assert hand.status.message.startswith(f"{FRAMES} frames landed as strip “")
+    assert seen == sorted(seen, key=lambda shown: shown[0])
+    assert len({phase for _, phase in seen}) > 3, seen
+    assert scenes() == ["Scene", "Scene edit"], scenes()
+    assert strips_of("Scene edit") == [("IMAGE", 1, FRAMES, FRAMES)], strips_of("Scene edit")
+    with hand.inside():
+        bpy.ops.ed.undo()
+    assert scenes() == ["Scene"], scenes()
+    with hand.inside():
+        bpy.ops.ed.redo()
+    assert scenes() == ["Scene", "Scene edit"], scenes()
+
+    # Cancelled while it captures.
+    bpy.context.scene.camera.data.lens = 40
+    hand.press("generate")
+    yield 1.0
+    assert running()
+    hand.press("cancel")
+    yield from hand.wait_while(running)
+    assert hand.status.message == "Cancelled.", hand.status.message
+    assert scenes() == ["Scene", "Scene edit"]
+
+    # Another file is opened meanwhile; the take waits until its own is open again.
+    bpy.ops.wm.save_mainfile()
+    hand.press("generate")
+    yield 0.5
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.read_homefile()
+    yield from hand.wait_while(running)
+    assert "choose Fetch Take" in hand.status.message, hand.status.message
+    assert scenes() == ["Scene"]
+    bpy.ops.wm.open_mainfile(filepath=str(hand.folder / "shot.blend"))
+    yield 0.5
+    assert hand.can_press("generate")
+    hand.press("fetch")
+    yield from hand.wait_while(running)
+    landed(hand)
+    hand.press("show_take")
+
+    # Blender is closed as soon as the backend has a job; it ends well (see the exit code).
+    hand.window.scene = bpy.data.scenes["Scene"]
+    yield 0.2
+    bpy.context.scene.camera.data.lens = 35
+    bpy.ops.wm.save_mainfile()
+    hand.press("generate")
+    yield from hand.wait_while(lambda: running() and not hand.status.job)
+    assert running()
+
+
+def reopened(hand):
+    """Fetches what was under way when the session before was closed, and finds it as Last Take."""
+    bpy.ops.wm.open_mainfile(filepath=str(hand.folder / "shot.blend"))
+    yield 0.5
+    yield from hand.open_tab()
+    before = strips_of("Scene edit")
+    assert hand.press("fetch") == {"FINISHED"}
+    yield from hand.wait_while(running)
+    landed(hand)
+    assert len(strips_of("Scene edit")) == len(before) + 1
+    assert Path(hand.status.take).is_dir()
+    assert not hand.can_press("fetch")
+    yield 1.0
+    hand.picture("reopened")
+
+
+def targets(hand):
+    """Places a take with each button of Last Take, and takes each back."""
+    make_shot(hand.folder)
+    yield from hand.open_tab()
+    assert hand.press("generate") == {"FINISHED"}
+    yield from hand.wait_while(running)
+    landed(hand)
+    cube = bpy.data.objects["Cube"]
+    cube.select_set(True)
+    hand.window.view_layer.objects.active = cube
+    bpy.context.scene.use_nodes = True  # the compositor's button needs a tree
+    module = import_module(f"{MODULE}.scene.targets")
+    for target in module.TARGETS:
+        with hand.inside():
+            reason = target.why_not(bpy.context)
+            assert reason is None, (target.ID, reason)
+            bpy.ops.ed.undo_push(message="before")
+        before = contents()
+        take = hand.status.take
+        assert hand.press("place_take", target=target.ID, directory=take) == {"FINISHED"}
+        landed(hand)
+        yield 0.5
+        hand.picture(f"target-{target.ID}")
+        assert contents() != before, target.ID
+        with hand.inside():
+            bpy.ops.ed.undo()
+        assert contents() == before, target.ID
+        with hand.inside():
+            bpy.ops.ed.redo()
+        assert contents() != before, target.ID
+        yield 0.2
+
+
+def contents():
+    """How much of everything there is that a take can land as."""
+    scene = bpy.data.scenes["Scene"]
+    tree = getattr(scene, "compositing_node_group", None) or getattr(scene, "node_tree", None)
+    return (
+        sorted(bpy.data.objects.keys()),
+        sorted(bpy.data.materials.keys()),
+        sorted((slot.material.name) for slot in bpy.data.objects["Cube"].material_slots),
+        len(scene.camera.data.background_images),
+        {name: len(strips_of(name)) for name in scenes() if bpy.data.scenes[name].sequence_editor},
+        sorted(tree.nodes.keys()) if tree else None,
+    )
+
+
+def sequencer(hand):
+    """Generates from the sequencer's tab with another seed, and shows that take in the strip."""
+    make_shot(hand.folder)
+    assert hand.press("generate") == {"FINISHED"}
+    yield from hand.wait_while(running)
+    landed(hand)
+    first = hand.status.take
+    hand.press("show_take")
+    hand.area("VIEW_3D").ui_type = "SEQUENCE_EDITOR"
+    yield 0.5
+    edit = bpy.data.scenes["Scene edit"]
+    assert hand.window.scene == edit
+    editor = edit.sequence_editor
+    strip = (editor.strips if hasattr(editor, "strips") else editor.sequences)[0]
+    editor.active_strip = strip
+    edit.frame_current = 1
+    yield from hand.open_tab("SEQUENCE_EDITOR")
+    hand.picture("sequencer")
+    assert hand.press("still_from_strip", "SEQUENCE_EDITOR") == {"FINISHED"}
+    settings = bpy.data.scenes["Scene"].depthshot
+    assert settings.still_source == "IMAGE", settings.still_source
+    yield 0.5
+    hand.picture("sequencer-still")
+    if hand.can_point():
+        hand.click(*hand.tall_button("SEQUENCE_EDITOR"))
+        yield from hand.wait_while(lambda: not running())
+        yield 1.0
+        hand.picture("sequencer-running")
+    else:
+        with (
+            hand.inside("SEQUENCE_EDITOR"),
+            bpy.context.temp_override(scene=bpy.data.scenes["Scene"]),
+        ):
+            assert bpy.ops.depthshot.generate("INVOKE_DEFAULT") == {"FINISHED"}
+    yield from hand.wait_while(running)
+    landed(hand)
+    second = hand.status.take
+    assert second != first
+    editor.active_strip = strip
+    assert hand.press("replace_take", "SEQUENCE_EDITOR", folder=second) == {"FINISHED"}
+    assert bpy.path.abspath(strip.directory).startswith(second), strip.directory
+    yield 0.5
+    hand.picture("sequencer-replaced")
+    assert hand.press("go_to_shot", "SEQUENCE_EDITOR") == {"FINISHED"}
+    assert hand.window.scene.name == "Scene"
