@@ -24,6 +24,7 @@ import bpy
 
 from ..backend.errors import CaptureError, ShotError, StorageError
 from ..backend.geometry import NEVER_MOVES, never_moves
+from ..backend.marks import Mark, add_mark, read_mark, strongest
 from ..backend.paths import make_private
 from ..backend.wire import Camera, Shot, Still
 from . import kept
@@ -33,6 +34,7 @@ from .drivers import broken_drivers
 from .guides import GUIDES, Guide
 from .session import check_scene, find_scene, lost_images, read_picture, save_copy, scripts_allowed
 from .settings import CaptureSettings
+from .worn_takes import worn_marks, worn_notes, worn_takes
 
 __all__ = ["Capture", "CaptureProgress", "CaptureSettings"]
 
@@ -91,6 +93,7 @@ class Capture:
         self._held: kept.Held | None = None
         self._shot: Shot | None = None
         self._reason: str | None = None
+        self._still_mark: Mark | None = None
         self._progress = _progress("starting", 0, 1)
 
     @classmethod
@@ -118,6 +121,7 @@ class Capture:
         )
         try:
             capture._warn_of_lost_images()
+            capture._look_at_still(scene)
             began = time.perf_counter()
             save_copy(context.preferences, capture._work / "copy.blend")
             capture.save_seconds = time.perf_counter() - began
@@ -125,6 +129,9 @@ class Capture:
         except OSError as reason:
             capture.cancel()
             raise _unwritable(cache, reason) from reason
+        except ShotError as reason:
+            capture.cancel()
+            raise CaptureError(str(reason)) from reason
         except CaptureError:
             capture.cancel()
             raise
@@ -205,6 +212,16 @@ class Capture:
                 " pack what was painted and capture again."
             )
 
+    def _look_at_still(self, scene: bpy.types.Scene) -> None:
+        """Find out what of the still is generated already."""
+        if self.settings.still_source == "IMAGE":
+            mark = read_mark(self.settings.still_image)
+            self._still_mark = strongest([] if mark is None else [mark])
+            return
+        worn = worn_takes(scene)
+        self.warnings += worn_notes(worn)
+        self._still_mark = strongest(worn_marks(worn))
+
     def _guides(self) -> list[Guide]:
         return [guide for guide in GUIDES if self.settings.with_flow or not guide.optional]
 
@@ -283,11 +300,16 @@ class Capture:
         shot = self._new_shot()
         made, name = self._work / "shot", self.key or kept.once()
         try:
+            still = made / _STILL
+            if self._still_mark is not None and read_mark(still) is None:
+                add_mark(still, self._still_mark)
             self._held = kept.keep(shot, made, cache=self._cache, name=name)
         except ShotError as reason:
             raise CaptureError(f"The capture is not whole: {reason}") from reason
         except StorageError as reason:
             raise CaptureError(str(reason)) from reason
+        except OSError as reason:
+            raise _unwritable(self._cache, reason) from reason
         # That of the folder: another Blender may have kept the same first.
         self._shot = dataclasses.replace(self._held.shot, **self._words())
         # It may have gigabytes to remove.

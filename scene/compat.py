@@ -17,6 +17,10 @@ _LINEAR = {"OPEN_EXR", "OPEN_EXR_MULTILAYER", "HDR"}
 # that it does not know the word.
 RELATIVE_PATH = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
 
+# Fields of a .blend file, (struct, field), that no picture depends on in this version: in Blender 5
+# a scene composites where it has a node group for that, and the old switch is set at times.
+UNUSED_FIELDS = frozenset({("Scene", "use_nodes")} if bpy.app.version >= (5, 0) else ())
+
 
 def strips(editor: bpy.types.SequenceEditor) -> bpy.types.bpy_prop_collection:
     """Return the top-level strips; they were called sequences up to Blender 4.4."""
@@ -107,6 +111,17 @@ def pass_through(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     tree = new_compositor(scene)
     layers = tree.nodes.new(RENDER_LAYERS)
     layers.scene = scene
+def drop_compositor(scene: bpy.types.Scene) -> None:
+    """Take the scene's compositor away; before Blender 5 the nodes stay, switched off."""
+    if not hasattr(scene, "compositing_node_group"):
+        scene.use_nodes = False
+        return
+    tree = scene.compositing_node_group
+    scene.compositing_node_group = None
+    if tree.users == 0:
+        bpy.data.node_groups.remove(tree)
+
+
     # Without a compositor, what is saved is the first view layer that is rendered.
     rendered = [layer.name for layer in scene.view_layers if layer.use]
     if rendered:

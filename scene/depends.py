@@ -37,7 +37,7 @@ def scene_hash(scene: bpy.types.Scene, *, frame: int, scratch: Path) -> str:
     _neutralise(scene, frame)
     bpy.ops.wm.save_as_mainfile(filepath=str(scratch), copy=True, compress=False)
     try:
-        content = blend_fingerprint(scratch, scene=scene.name)
+        content = blend_fingerprint(scratch, scene=scene.name, unused=compat.UNUSED_FIELDS)
     except BlendFileError as reason:
         raise UnknowableError(str(reason)) from reason
     finally:

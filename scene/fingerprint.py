@@ -19,9 +19,11 @@ from .blendfile import POINTER_BYTES, Block, read_blocks
 
 _POINTER = struct.Struct("<Q")
 
-# Fields that Blender sets anew at every load or edit and that no picture depends on: the links
-# between all data-blocks of one kind, used or not, counters that tell when a copy is outdated, and
-# what has changed since the last undo step.
+# Fields that no picture depends on: the path of a scene's output, since a capture writes elsewhere,
+# and what Blender sets anew at every load, save or edit: the links between all data-blocks of one
+# kind, used or not, counters that tell when a copy is outdated, what has changed since the last
+# undo step, and the random numbers of nodes. (Blender 5 writes a scene's compositor once more, for
+# older versions, whose output node has a new number at each save.)
 _NOISE = frozenset(
     {
         ("ID", "next"),
@@ -30,23 +32,28 @@ _NOISE = frozenset(
         ("ID", "recalc"),
         ("ID", "recalc_up_to_undo_push"),
         ("ID", "recalc_after_undo_push"),
+        ("bNode", "identifier"),
         ("CurveMapping", "changed_timestamp"),
         ("CurveProfile", "changed_timestamp"),
+        ("RenderData", "pic"),
     }
 )
 
 
-def blend_fingerprint(path: Path, *, scene: str) -> str:
+def blend_fingerprint(
+    path: Path, *, scene: str, unused: frozenset[tuple[str, str]] = frozenset()
+) -> str:
     """Return the SHA-256, in hex, of what scene `scene` of the file at `path` is made of.
 
-    Texts count as well: drivers and handlers may run what is in them.
+    Texts count as well: drivers and handlers may run what is in them. The fields in `unused`,
+    (struct, field), do not.
 
     Raises:
         BlendFileError: the file's layout is not known.
         OSError: it cannot be read.
         KeyError: it has no such scene.
     """
-    blocks = read_blocks(path, noise=_NOISE)
+    blocks = read_blocks(path, noise=_NOISE | unused)
     # A linked data-block has the code b"ID", so a linked scene of the same name is no root.
     local = {block.name: number for number, block in enumerate(blocks) if block.code == b"SC"}
     texts = [number for number, block in enumerate(blocks) if block.code == b"TX"]

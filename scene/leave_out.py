@@ -9,10 +9,14 @@ from __future__ import annotations
 import bpy
 from bpy.types import Node, NodeTree, Scene
 
+from . import compat
+
 PLANE = "depthshot_plane"
 """The custom property of a plane that shows a take in front of a camera."""
 GROUP = "depthshot_take"
 """The custom property of a node group that shows a take in the compositor."""
+PASS_THROUGH = "depthshot_pass_through"
+"""The custom property of a compositor that was made for takes and leaves the render as it is."""
 
 
 def leave_out_takes() -> None:
@@ -63,6 +67,8 @@ def leave_out_nodes(scene: Scene, tree: NodeTree | None) -> bool:
         tree.nodes.remove(node)
         if group.users == 0:
             bpy.data.node_groups.remove(group)
+    if PASS_THROUGH in tree and len(tree.nodes) == 2 and len(tree.links) == 1:
+        compat.drop_compositor(scene)
     return without
 
 

@@ -36,10 +36,10 @@ def files_of_data() -> list[tuple[object, ...]]:
     many += [volume.filepath for volume in bpy.data.volumes if volume.is_sequence]
     many += [cache.filepath for cache in bpy.data.cache_files if cache.is_sequence]
     for cache in bpy.data.cache_files:
-        paths |= {Path(bpy.path.abspath(layer.filepath)) for layer in cache.layers}
+        paths |= {_absolute(layer.filepath) for layer in cache.layers}
     found: set[Path] = set()
     for path in many:
-        folder = Path(bpy.path.abspath(path)).parent
+        folder = _absolute(path).parent
         if folder.is_dir():
             found.update(_limited(folder.iterdir(), folder))
     return _facts(paths - folders | found | _everything_in(folders))
@@ -81,6 +81,11 @@ def files_of_program() -> list[tuple[object, ...]]:
         if not folder.is_relative_to(released) and not own.is_relative_to(folder.resolve())
     }
     return _facts(single | _everything_in(folders))
+
+
+def _absolute(path: str) -> Path:
+    """Return a path without the way through the copy's own folder, which is another each time."""
+    return Path(os.path.normpath(bpy.path.abspath(path)))
 
 
 def _everything_in(folders: Iterable[Path]) -> set[Path]:

@@ -11,6 +11,7 @@ from ..backend.wire import MAX_FRAMES, MAX_PIXELS, MAX_SIDE
 from .camera import Picture, picture_size
 from .drivers import broken_drivers
 from .settings import CaptureSettings
+from .worn_takes import check_worn
 
 
 def find_scene(settings: CaptureSettings) -> bpy.types.Scene:
@@ -30,7 +31,8 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
 
     Raises:
         CaptureError: no camera, no view layer, no frames, frame step, time remapping, blocked
-            drivers, a still outside the range, or a picture beyond the limits.
+            drivers, a still outside the range, a take in the still that is gone, or a picture
+            beyond the limits.
     """
     frames, render = settings.frames, scene.render
     if not frames:
@@ -74,6 +76,8 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
             f"Scene '{scene.name}' has no view layer that is rendered; turn on View Layer"
             " properties > Use for Rendering."
         )
+    if settings.still_source == "RENDER":
+        check_worn(scene)
     width, height = picture_size(render)
     side = settings.supersample if settings.still_source == "RENDER" else 1
     _check_size(width * side, height * side)

@@ -27,7 +27,7 @@ from ..compat import (
     new_math,
     pass_through,
 )
-from ..leave_out import GROUP
+from ..leave_out import GROUP, PASS_THROUGH
 from .edit_scene import Place, renders_strips
 from .image import Kind, check_files, load_sequence, show_frames
 from .landed import Landed, color_notes, timing_notes
@@ -135,6 +135,7 @@ def _tree(scene: Scene) -> tuple[NodeTree, list[str]]:
             notes.append(
                 f"The multilayer EXR that “{name}” renders has a layer more, “Composite”, with its"
                 " compositor's picture."
+        tree[PASS_THROUGH] = True
             )
     if not scene.render.use_compositing:
         notes.append(

@@ -63,6 +63,12 @@ def words(shot):
     return shot.name, shot.prompt, shot.negative_prompt, shot.seed
 
 
+def test_another_output_path_renders_nothing_again(scene, tmp_path):
+    assert not again(scene, tmp_path).reused
+    scene.render.filepath = str(tmp_path / "elsewhere" / "shot_")
+    assert again(scene, tmp_path).reused
+
+
 def test_what_is_kept_is_never_changed_again(scene, tmp_path):
     """Another Blender may be packing it just now."""
     first = again(scene, tmp_path, prompt="rain", negative_prompt="fog", seed=1, name="Hall")

@@ -34,6 +34,17 @@ def test_a_node_that_only_lies_there_leaves_the_still_as_it_was(scene, tmp_path)
     after = shots.capture(scene, tmp_path / "cache")
     assert np.array_equal(still(after), before)
     assert warned(after) == []
+    assert after.reused, "nothing of the shot has changed"
+
+
+@pytest.mark.skipif(bpy.app.version < (5, 0), reason="a scene's nodes cannot be removed before")
+def test_the_first_take_in_the_compositor_renders_nothing_again(scene, tmp_path):
+    compat.drop_compositor(scene)
+    before = shots.capture(scene, tmp_path / "cache")
+    take, _ = composited.make_take(tmp_path / "take", takes.noise(1))
+    compositor.land(scene, tmp_path / "take", take)
+    after = shots.capture(scene, tmp_path / "cache")
+    assert (before.reused, after.reused) == (False, True)
 
 
 def test_a_take_in_the_picture_is_not_in_the_still(scene, tmp_path):

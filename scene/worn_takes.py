@@ -1,0 +1,149 @@
+"""Takes that surfaces of a scene wear: they are part of its next still.
+
+Planes, backgrounds and compositor nodes of takes are left out of a capture (`leave_out`). What else
+shows a take, a projected material or its texture, shows it in the still as well: black where its
+pictures are gone, generated pixels where they are not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+from bpy.types import ID, Image, Object, Scene
+
+from ..backend.errors import CaptureError
+from ..backend.marks import Mark, read_mark
+from ..backend.take import FRAMES
+from .leave_out import PLANE
+from .simulations import shown_objects
+
+
+@dataclass(frozen=True, slots=True)
+class WornTake:
+    """A take that a scene shows.
+
+    Attributes:
+        folder: The take's folder.
+        first: The picture that the image names, which is the take's first.
+        image: Name of the image.
+        on: What wears it, in words.
+    """
+
+    folder: Path
+    first: Path
+    image: str
+    on: str
+
+
+def take_image(image: Image) -> Path | None:
+    """Return the first picture of the take that an image shows, None for any other image."""
+    if image.source != "SEQUENCE" or not image.filepath:
+        return None
+    first = Path(bpy.path.abspath(image.filepath, library=image.library))
+    return first if first.parent.name == FRAMES else None
+
+
+def lost_images() -> dict[Image, Path]:
+    """Return the images of takes whose first picture is gone, and where it should be.
+
+    Cheap enough for a panel: it looks at the files of takes alone.
+    """
+    images = {image: take_image(image) for image in bpy.data.images}
+    return {image: first for image, first in images.items() if first and not first.is_file()}
+
+
+def worn_takes(scene: Scene, images: dict[Image, Path] | None = None) -> list[WornTake]:
+    """Return the takes that renders of a scene show, sorted by their images' names.
+
+    Args:
+        scene: The scene.
+        images: The images to look for, with their first pictures; those of all takes when None.
+    """
+    if images is None:
+        found = {image: take_image(image) for image in bpy.data.images}
+        images = {image: first for image, first in found.items() if first is not None}
+    if not images:
+        return []
+    users = bpy.data.user_map()
+    shown = {each for each in shown_objects(scene) if _rendered(scene, each)}
+    worn = []
+    for image, first in sorted(images.items(), key=lambda item: item[0].name):
+        wearers = _wearers(image, users)
+        names = sorted(each.name for each in wearers & shown if PLANE not in each)
+        if scene.world in wearers:
+            names.append(scene.world.name)
+        if names:
+            worn.append(WornTake(first.parent.parent, first, image.name, _in_words(names)))
+    return worn
+
+
+def check_worn(scene: Scene) -> None:
+    """Refuse a scene whose render shows a take that is not there any more.
+
+    Raises:
+        CaptureError: it names the take, what wears it, and the ways out.
+    """
+    lost = lost_images()
+    for worn in worn_takes(scene, lost) if lost else ():
+        raise CaptureError(
+            f"{worn.on} shows the take '{worn.folder.name}' (image “{worn.image}”), whose pictures"
+            f" are gone from '{worn.first.parent}', so the still would be black there; bring the"
+            " folder back, show where it is with Find Take, or give the object another material."
+        )
+
+
+def worn_notes(worn: list[WornTake]) -> list[str]:
+    """Return what to know of a still that shows takes."""
+    return [
+        f"The still shows the take '{each.folder.name}' on {each.on}: what was generated in it"
+        " counts as seen; for a still without it give the object its own material back."
+        for each in worn
+    ]
+
+
+def worn_marks(worn: list[WornTake]) -> list[Mark]:
+    """Return what the pictures of takes say that made them.
+
+    Raises:
+        ShotError: one cannot be read.
+    """
+    marks = [read_mark(each.first) for each in worn]
+    return [mark for mark in marks if mark is not None]
+
+
+def _wearers(image: Image, users: dict[ID, set[ID]]) -> set[ID]:
+    """Return the objects and worlds that use an image, through whatever lies between."""
+    found: set[ID] = set()
+    met, waiting = {image}, [image]
+    while waiting:
+        for user in users.get(waiting.pop(), ()):
+            if user in met:
+                continue
+            met.add(user)
+            if isinstance(user, Object | bpy.types.World):
+                found.add(user)
+            # No render shows a camera's backgrounds.
+            elif not isinstance(user, Scene | bpy.types.Collection | bpy.types.Camera):
+                waiting.append(user)
+    return found
+
+
+def _rendered(scene: Scene, item: Object) -> bool:
+    """Return whether a render can show an object that the scene uses."""
+    if item.hide_render:
+        return False
+    if scene.objects.get(item.name) != item:  # it comes with an instance of its collection
+        return True
+    used = [layer for layer in scene.view_layers if layer.use]
+    return any(layer.objects.get(item.name) == item for layer in used) and any(
+        not collection.hide_render
+        for collection in (scene.collection, *scene.collection.children_recursive)
+        if collection.objects.get(item.name) == item
+    )
+
+
+def _in_words(names: list[str]) -> str:
+    first = f"“{names[0]}”"
+    return f"{first} and {len(names) - 1} more" if len(names) > 1 else first
