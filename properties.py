@@ -20,6 +20,7 @@ from bpy.props import (
 )
 from bpy.types import PropertyGroup
 
+from .backend.formats import EXR, PNG8, PNG16
 from .backend.models import cards
 from .backend.models.card import Card, Setting, Value
 from .scene.compat import RELATIVE_PATH
@@ -187,6 +188,27 @@ class DepthshotSettings(PropertyGroup):
         description="What the take becomes in this file",
         items=target_items(),
         default=TARGETS[0].ID,
+        options=set(),
+    )
+    format: EnumProperty(
+        name="Format",
+        description="What the take's frames are written as",
+        items=[
+            (PNG8, "PNG 8 Bit", "Small files, exact where a still of 8 bits shows the scene"),
+            (
+                PNG16,
+                "PNG 16 Bit",
+                "The same colors less coarsely: no bands when they are graded. About four times"
+                " the size",
+            ),
+            (
+                EXR,
+                "OpenEXR Half",
+                "PNG 16 Bit and beside it scene-linear OpenEXR, by the inverse of this scene's view"
+                " transform (Standard, Filmic, AgX, ACES), for grading like a render",
+            ),
+        ],
+        default=PNG8,
         options=set(),
     )
     landing: EnumProperty(

@@ -25,6 +25,7 @@ from xml.sax.saxutils import quoteattr
 from .errors import ShotError
 from .models.card import Card, SourceType
 from .png import SIGNATURE, XMP_KEYWORD, text_chunk
+from .take import Take
 
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
@@ -92,6 +93,23 @@ def frame_marks(card: Card, stills: Sequence[Mark] = ()) -> Mapping[str, str]:
     if models := sorted({mark.model for mark in stills if mark.model}):
         marks["Still"] = ", ".join(models)
     return {**marks, XMP_KEYWORD: _packet(source_type(card, stills))}
+
+
+def linear_marks(take: Take, *, view: str) -> Mapping[str, str]:
+    """Return the text attributes, by name, of a take's scene-linear EXR files.
+
+    Args:
+        take: The take.
+        view: The view transform whose inverse made the values.
+    """
+    return {
+        "Software": software(),
+        "Model": f"{take.model} {take.revision}",
+        "DigitalSourceType": SOURCE_TYPES + take.digital_source_type,
+        # The name of these primaries and this encoding in OpenEXR's own words, read by Blender 5.0.
+        "colorInteropID": "lin_rec709_scene",
+        "View": view,
+    }
 
 
 def source_type(card: Card, stills: Sequence[Mark] = ()) -> SourceType:

@@ -40,6 +40,12 @@ def frame_name(frame: int, suffix: str = ".png") -> str:
     return f"{frame:04d}{suffix}"
 
 
+def display_picture(linear: Path) -> Path | None:
+    """Return the PNG of the same frame as a take's scene-linear file; None if there is none."""
+    beside = linear.parent.parent / FRAMES / linear.with_suffix(".png").name
+    return beside if linear.parent.name == LINEAR and beside.is_file() else None
+
+
 @dataclass(frozen=True, slots=True)
 class Take:
     """The record of a finished take.

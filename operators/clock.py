@@ -18,7 +18,8 @@ class Stage(Enum):
     ATTACH = ("Starting the backend", 0.5, 0.52)
     SEND = ("Sending the shot", 0.52, 0.55)
     RUN = ("Making frames", 0.55, 0.95)
-    FETCH = ("Fetching the take", 0.95, 0.99)
+    FETCH = ("Fetching the take", 0.95, 0.97)
+    LINEAR = ("Making EXR frames", 0.97, 0.99)
     LAND = ("Placing the take", 0.99, 1.0)
 
     def __init__(self, label: str, begin: float, end: float) -> None:

@@ -39,6 +39,7 @@ from ..backend.take import Take, read_take
 from ..preferences import Preferences
 from ..scene.capture import Capture, CaptureProgress
 from ..scene.color import display_note
+from ..scene.linear import LinearFrames
 from ..scene.session import find_scene
 from ..scene.targets import find_target
 from ..scene.targets.landed import Landed
@@ -229,6 +230,8 @@ class Generation:
             working.append(fetching)
             self.folder = yield from self._wait(fetching, Stage.FETCH)
             self.take = read_take(self.folder)
+            if claim.pending.view and not self.take.is_linear:
+                self.take = yield from self._linear(self.folder, view=claim.pending.view)
             self._warn(self.take.warnings)
             while (occupation := occupied(self._ignored)) is not None:
                 self.clock.at(Stage.LAND, 0.0, detail=f"waiting for {occupation} to end")
@@ -244,6 +247,17 @@ class Generation:
         # The backend's copy is of no use any more.
         deleting = Task(partial(backend.delete, claim.pending.job))
         yield from _until(deleting, seconds=CANCEL_SECONDS)
+
+    def _linear(self, folder: Path, *, view: str) -> Steps[Take]:
+        conversion = LinearFrames.start(folder, view=view)
+        try:
+            while conversion.take is None:
+                self.clock.at(Stage.LINEAR, conversion.share)
+                yield
+                conversion.step()
+        finally:
+            conversion.cancel()
+        return conversion.take
 
     def _follow(self, backend: Backend, claim: Claim) -> Steps[None]:
         events = backend.follow(claim.pending.job)

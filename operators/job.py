@@ -17,6 +17,7 @@ from pathlib import Path
 from ..backend.bundle import pack
 from ..backend.client import Backend
 from ..backend.errors import Cancelled, StorageError, TakeError
+from ..backend.formats import written_as
 from ..backend.take import TAKE_FILE, verify_take
 from ..scene.capture import Capture
 from .attachment import attachment
@@ -55,6 +56,7 @@ def send(
             model=request.model,
             settings=request.settings,
             seed=request.capture.seed,
+            format=written_as(request.format),
         )
     finally:
         archive.unlink(missing_ok=True)
@@ -66,6 +68,7 @@ def send(
         label=request.label,
         target=request.target,
         place=request.place,
+        view=request.view,
     )
     try:
         return note(data, pending)

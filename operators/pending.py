@@ -11,6 +11,7 @@ panel, and the lock goes with the Blender that holds it, however that ends.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import re
@@ -62,6 +63,8 @@ class Pending:
         target: Id of the target, and the place it is told.
         session: The session that asked for it.
         folder: Folder that the take is being fetched into, "" before.
+        view: The view transform that scene-linear frames are made for, "" where none were asked
+            for, as in notes from before there were formats.
     """
 
     job: str
@@ -73,6 +76,7 @@ class Pending:
     place: str
     session: str = SESSION
     folder: str = ""
+    view: str = ""
 
 
 class Claim:
@@ -238,6 +242,7 @@ def _notes(data: Path, file: OpenFile) -> Iterator[Path]:
 def _read(path: Path) -> Pending:
     value = read_json(path, error=StorageError, largest=_LARGEST)
     fields = Fields.of(value, place=f"The note '{path}'", error=StorageError)
+    fields = dataclasses.replace(fields, values={"view": "", **fields.values})
     return Pending(
         **{name: fields.text(name, most=MOST_LETTERS) for name in Pending.__dataclass_fields__}
     )

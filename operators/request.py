@@ -11,11 +11,13 @@ import bpy
 from bpy.types import Context, Scene
 
 from ..backend.errors import BackendNotStarted, CaptureError, DepthshotError, TargetError
+from ..backend.formats import EXR
 from ..backend.models import find_card
 from ..backend.models.card import Value
 from ..preferences import Preferences, preferences
 from ..properties import setting_values
 from ..scene.capture import CaptureSettings
+from ..scene.color import linear_obstacle
 from ..scene.session import check_scene
 from ..scene.targets import chosen_place, find_target
 from .folders import check_takes_folder
@@ -32,6 +34,8 @@ class GenerationRequest:
         scene_uid: `session_uid` of the scene, which a rename leaves as it is.
         blend: Path of the .blend file, "" when it was never saved.
         target: Id of the target, and the place it is told (`scene.targets`).
+        format: What the take's frames are written as (`backend.formats`).
+        view: The view transform that scene-linear frames are made for, "" for other formats.
         takes: Folder that gets the take's own folder.
         preferences: As they were.
     """
@@ -43,6 +47,8 @@ class GenerationRequest:
     blend: str
     target: str
     place: str
+    format: str
+    view: str
     preferences: Preferences
 
     @property
@@ -62,6 +68,7 @@ def read_request(context: Context) -> GenerationRequest:
     capture = _capture_settings(scene)
     check_scene(scene, capture)
     _check_target(context)
+    _check_format(scene)
     card = find_card(settings.model)
     stored = preferences(context)
     if not stored.backend_python.is_file():
@@ -79,6 +86,8 @@ def read_request(context: Context) -> GenerationRequest:
         blend=bpy.data.filepath,
         target=settings.target,
         place=chosen_place(settings.target, context),
+        format=settings.format,
+        view=scene.view_settings.view_transform if settings.format == EXR else "",
         preferences=stored,
     )
 
@@ -90,6 +99,7 @@ def why_not(context: Context) -> str | None:
     try:
         check_scene(context.scene, _capture_settings(context.scene))
         _check_target(context)
+        _check_format(context.scene)
     except DepthshotError as reason:
         return str(reason)
     return None
@@ -102,6 +112,12 @@ def _check_target(context: Context) -> None:
         raise TargetError(f"{reason}.")
     if len(chosen_place(identifier, context)) > MOST_LETTERS:
         raise TargetError("Too many objects are selected to remember them all; select fewer.")
+
+
+def _check_format(scene: Scene) -> None:
+    obstacle = linear_obstacle(scene) if scene.depthshot.format == EXR else None
+    if obstacle is not None:
+        raise CaptureError(f"{obstacle}.")
 
 
 def _capture_settings(scene: Scene) -> CaptureSettings:

@@ -79,6 +79,7 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
         choice.prop(settings, "target")
         if settings.target == strip.ID:
             choice.prop(settings, "landing")
+        choice.prop(settings, "format")
         column.separator()
         if runner.running:
             column.progress(factor=status.progress, text=status.phase)

@@ -20,6 +20,7 @@ import sys
 import threading
 import traceback
 import types
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -316,13 +317,13 @@ def system_reason(details: str) -> str:
     return next((each for each in words if each in details), "")
 
 
-def main() -> None:
-    """Run the job named on the command line and end the process with its code."""
+def main(work: Callable[[Job], int]) -> None:
+    """Do the job named on the command line and end the process with its code."""
     code, job = FAILED, None
     try:
         job = Job(Path(sys.argv[sys.argv.index("--") + 1]))
         follow_parent(job.work)
-        code = run(job)
+        code = work(job)
     finally:
         # Blender's own exit can crash, hang or replace the code, so the process ends here.
         try:
@@ -338,4 +339,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(run)

@@ -1,4 +1,4 @@
-"""Starts, follows and ends the second Blender that runs `capture_child`."""
+"""Starts, follows and ends the second Blender that runs `capture_child` or another script."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ChildProcess:
     watches its stdin, whose other end is held here.
     """
 
-    def __init__(self, work: Path, job: Mapping[str, object]) -> None:
+    def __init__(self, work: Path, job: Mapping[str, object], *, script: Path = SCRIPT) -> None:
         """Start it.
 
         Raises:
@@ -39,7 +39,7 @@ class ChildProcess:
         temporary.mkdir()
         (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
         environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-        command = _command(work / "job.json")
+        command = _command(script, work / "job.json")
         try:
             with self.log.open("wb") as log:
                 self._process = subprocess.Popen(
@@ -89,15 +89,15 @@ class ChildProcess:
         return [json.loads(line) for line in whole.splitlines()]
 
 
-def _command(job: Path) -> list[str]:
-    script = [str(SCRIPT), "--", str(job)]
+def _command(script: Path, job: Path) -> list[str]:
+    arguments = [str(script), "--", str(job)]
     if not bpy.app.binary_path:  # the bpy wheel has no program of its own
-        return [sys.executable, *script]
+        return [sys.executable, *arguments]
     return [
         bpy.app.binary_path,
         "--background",
         "--python-exit-code",
         "3",
         "--python",
-        *script,
+        *arguments,
     ]

@@ -5,18 +5,24 @@ through a view transform again, their input colour space has to be that transfor
 (tests/blender/test_color.py holds how near that comes).
 A look, exposure, gamma, curves, white balance or another display come on top of the transform and
 have no inverse here.
+
+Scene-linear frames (`scene.linear`) have been through that inverse already. They are read as what
+they are, and look as they were made under the view whose inverse it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import bpy
 from bpy.types import Scene
 
-from .compat import output_display
+from ..backend.take import Take
+from .compat import output_display, overrides_color
 
 PLAIN = "sRGB"
+LINEAR = "Linear Rec.709"
 # View transform -> the input colour space that undoes it on an sRGB display.
 INVERSES = {
     "Standard": PLAIN,
@@ -49,8 +55,13 @@ class ViewInverse:
     @property
     def in_words(self) -> str:
         """The obstacles as "a", "a and b" or "a, b and c"."""
-        *others, last = self.obstacles
-        return f"{', '.join(others)} and {last}" if others else last
+        return in_words(self.obstacles)
+
+
+def in_words(several: Sequence[str]) -> str:
+    """Return "a", "a and b" or "a, b and c"."""
+    *others, last = several
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def view_inverse(scene: Scene) -> ViewInverse:
@@ -78,6 +89,45 @@ def view_inverse(scene: Scene) -> ViewInverse:
     return ViewInverse(color_space, tuple(obstacles))
 
 
+def picture_space(scene: Scene, take: Take) -> str:
+    """Return the input colour space in which `scene` shows a take's best pictures."""
+    return LINEAR if take.is_linear else view_inverse(scene).color_space
+
+
+def shown_through(scene: Scene, take: Take) -> tuple[str, ...]:
+    """Return, in words, what makes a take look in `scene` other than it was made."""
+    inverse = view_inverse(scene)
+    if not take.is_linear:
+        return inverse.obstacles
+    view = scene.view_settings.view_transform
+    transform = f"the view transform “{view}”"
+    others = tuple(each for each in inverse.obstacles if each != transform)
+    return others if view == take.view else (transform, *others)
+
+
+def linear_obstacle(scene: Scene) -> str | None:
+    """Return why no scene-linear frames can be made of what `scene` shows, None if they can."""
+    inverse = view_inverse(scene)
+    if LINEAR not in _input_spaces():
+        return (
+            f"OpenEXR takes are made in the color space “{LINEAR}”, which this Blender's color"
+            " configuration does not have; choose the format PNG 16 Bit"
+        )
+    if not inverse.exact:
+        return (
+            f"OpenEXR takes need the inverse of the view, and {inverse.in_words} of"
+            f" “{scene.name}” cannot be undone; set it back in Render properties > Color"
+            " Management and grade the take instead, or choose the format PNG 16 Bit"
+        )
+    if overrides_color(scene):
+        return (
+            f"OpenEXR takes need the inverse of the view, but “{scene.name}” renders with color"
+            " management of its own; set Output properties > Output > Color Management to Follow"
+            " Scene, or choose the format PNG 16 Bit"
+        )
+    return None
+
+
 def display_note(scene: Scene) -> str | None:
     """Return what to know about a take of `scene` when its pictures are not made for sRGB."""
     display = output_display(scene)
@@ -90,11 +140,11 @@ def display_note(scene: Scene) -> str | None:
     )
 
 
-def show_plain(scene: Scene) -> None:
-    """Make `scene` show sRGB pictures exactly as they are."""
+def show_plain(scene: Scene, *, view_transform: str = "Standard") -> None:
+    """Make `scene` show pictures through a view transform alone: Standard leaves sRGB as it is."""
     scene.display_settings.display_device = PLAIN
     view = scene.view_settings
-    view.view_transform = "Standard"
+    view.view_transform = view_transform
     view.look = "None"
     view.exposure = 0.0
     view.gamma = 1.0

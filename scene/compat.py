@@ -55,9 +55,14 @@ def use_png16(settings: bpy.types.ImageFormatSettings) -> None:
 
 def output_display(scene: bpy.types.Scene) -> str:
     """Return the display device that rendered pictures are encoded for (see `use_png16`)."""
+    own = overrides_color(scene)
+    return (scene.render.image_settings if own else scene).display_settings.display_device
+
+
+def overrides_color(scene: bpy.types.Scene) -> bool:
+    """Return whether rendered pictures have other color management than the scene's own."""
     settings = scene.render.image_settings
-    own = settings.color_management == "OVERRIDE" and settings.file_format not in _LINEAR
-    return (settings if own else scene).display_settings.display_device
+    return settings.color_management == "OVERRIDE" and settings.file_format not in _LINEAR
 
 
 def use_multilayer_exr(settings: bpy.types.ImageFormatSettings) -> None:

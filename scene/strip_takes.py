@@ -11,10 +11,12 @@ from pathlib import Path
 import bpy
 
 from ..backend.errors import TakeError, TargetError
-from ..backend.take import FRAMES, TAKE_FILE, Take, read_take
-from .color import view_inverse
+from ..backend.take import FRAMES, LINEAR, TAKE_FILE, Take, read_take
+from .color import in_words, picture_space, shown_through
 from .strips import strip_folder
 from .targets.landed import frame_rate, stored_path
+
+_NUMBER = re.compile(r"-?[0-9]{1,8}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def shown_take(strip: bpy.types.Strip | None) -> FoundTake | None:
         TakeError: the take's record is damaged.
     """
     frames = None if strip is None else strip_folder(strip)
-    return None if frames is None or frames.name != FRAMES else _find(frames.parent)
+    return None if frames is None or frames.name not in (FRAMES, LINEAR) else _find(frames.parent)
 
 
 def shown_frame(strip: bpy.types.Strip, frame: int) -> int | None:
@@ -93,20 +95,21 @@ def replace_take(strip: bpy.types.Strip, folder: Path) -> tuple[FoundTake, list[
     unfit = _why_unfit(strip, before.take, after.take)
     if unfit is not None:
         raise TargetError(f"The take '{folder.name}' cannot take the strip's place: {unfit}.")
-    for element in strip.elements:
-        if not (folder / FRAMES / element.filename).is_file():
-            raise TakeError(f"The take has lost '{FRAMES}/{element.filename}'; generate it again.")
+    pictures = _pictures(strip, after.take)
+    for picture in pictures:
+        if not (folder / picture).is_file():
+            raise TakeError(f"The take has lost '{picture}'; generate it again.")
     scene = strip.id_data
-    inverse = view_inverse(scene)
+    color_space = picture_space(scene, after.take)
     notes = []
-    if strip.colorspace_settings.name != inverse.color_space:
+    if strip.colorspace_settings.name != color_space and before.take.view == after.take.view:
         notes.append(
             f"The strip's colour space was “{strip.colorspace_settings.name}” and is"
-            f" “{inverse.color_space}” now, which fits the view of “{scene.name}”."
+            f" “{color_space}” now, which fits the view of “{scene.name}”."
         )
-    if not inverse.exact:
+    if others := shown_through(scene, after.take):
         notes.append(
-            f"“{scene.name}” shows pictures through {inverse.in_words}, so the take looks different"
+            f"“{scene.name}” shows pictures through {in_words(others)}, so the take looks different"
             " there."
         )
     if abs(frame_rate(scene) - after.take.fps) > 1e-3:
@@ -117,8 +120,10 @@ def replace_take(strip: bpy.types.Strip, folder: Path) -> tuple[FoundTake, list[
     # A name of the artist's own stays; Blender adds a number to one in use.
     if re.fullmatch(rf"{re.escape(before.folder.name)}(\.\d+)?", strip.name):
         strip.name = folder.name
-    strip.directory = f"{stored_path(folder / FRAMES)}/"
-    strip.colorspace_settings.name = inverse.color_space
+    strip.directory = f"{stored_path((folder / pictures[0]).parent)}/"
+    for element, picture in zip(strip.elements, pictures, strict=True):
+        element.filename = Path(picture).name
+    strip.colorspace_settings.name = color_space
     return after, notes
 
 
@@ -127,10 +132,16 @@ def _why_unfit(strip: bpy.types.Strip, take: Take, other: Take) -> str | None:
         return f"it is of another scene, “{other.name}”"
     if take.size != other.size:
         return "it has {} x {} pixels, the strip's {} x {}".format(*other.size, *take.size)
-    for element in strip.elements:
-        if f"{FRAMES}/{element.filename}" not in other.files:
+    for element, picture in zip(strip.elements, _pictures(strip, other), strict=True):
+        if picture not in other.files:
             return f"it has no frame '{element.filename}'"
     return None
+
+
+def _pictures(strip: bpy.types.Strip, take: Take) -> list[str]:
+    """Return the paths, in a take, of the frames that a strip names, whatever their format."""
+    names = (Path(element.filename).stem for element in strip.elements)
+    return [take.picture(int(name)) if _NUMBER.fullmatch(name) else name for name in names]
 
 
 def _find(folder: Path) -> FoundTake | None:

@@ -23,6 +23,7 @@ import bpy
 from bpy.types import Scene
 
 from ..backend.errors import CaptureError
+from ..backend.take import display_picture
 from .compat import nested_strips, strip_inputs
 from .movie import Movie
 from .targets.landed import frame_rate
@@ -128,7 +129,9 @@ def changes(strip: bpy.types.Strip) -> list[str]:
 
 
 def _image(strip: bpy.types.Strip, frame: int) -> Path:
-    return _absolute(strip, strip.directory) / strip.strip_elem_from_frame(frame).filename
+    """Return the file that is shown; of a take's scene-linear frame the one for displays."""
+    shown = _absolute(strip, strip.directory) / strip.strip_elem_from_frame(frame).filename
+    return display_picture(shown) or shown
 
 
 def _movie_index(strip: bpy.types.Strip, frame: int, *, frames: int) -> int:

@@ -1,7 +1,8 @@
 """A take as the background image of the shot's camera, in the viewport.
 
 Blender draws background images past the view transform as long as "View as Render" is off, so they
-are read as plain sRGB and look as they were made under any view.
+are read as plain sRGB and look as they were made under any view. Of a take with scene-linear frames
+it is therefore the PNG frames that are shown.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from bpy.types import Context, Image, Node, NodeSocket, NodeTree, Scene
 
 from ...backend.errors import TargetError
 from ...backend.take import DEPTHS, Take, frame_name
-from ..color import view_inverse
+from ..color import picture_space
 from ..compat import (
     COMPOSITOR_IMAGE,
     RENDER_LAYERS,
@@ -29,7 +29,7 @@ from ..compat import (
 )
 from ..leave_out import GROUP, PASS_THROUGH
 from .edit_scene import Place, renders_strips
-from .image import Kind, check_files, load_sequence, show_frames
+from .image import Kind, check_files, load_sequence, picture_kind, show_frames
 from .landed import Landed, color_notes, timing_notes
 
 ID = "COMPOSITOR"
@@ -76,7 +76,8 @@ def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> La
     obstacle = _obstacle(scene)
     if obstacle is not None:
         raise TargetError(f"{obstacle}.")
-    kinds: list[Kind] = ["frames", "mask", "depth"] if _has_depth(take) else ["frames", "mask"]
+    picture = picture_kind(take)
+    kinds: list[Kind] = [picture, "mask", "depth"] if _has_depth(take) else [picture, "mask"]
     for kind in kinds:
         check_files(folder, take, kind=kind)
     images = {
@@ -84,8 +85,8 @@ def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> La
             folder,
             take,
             kind=kind,
-            color_space=view_inverse(scene).color_space if kind == "frames" else "Non-Color",
-            name=folder.name if kind == "frames" else f"{folder.name} {kind}",
+            color_space=picture_space(scene, take) if kind == picture else "Non-Color",
+            name=folder.name if kind == picture else f"{folder.name} {kind}",
         )
         for kind in kinds
     }
@@ -94,7 +95,11 @@ def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> La
     node = _add_node(tree, group)
     if "depth" not in images:
         notes += _link_depth(scene, tree, node)
-    notes += [*color_notes(scene, scene), *timing_notes(scene, take), *_size_notes(scene, take)]
+    notes += [
+        *color_notes(scene, scene, take),
+        *timing_notes(scene, take),
+        *_size_notes(scene, take),
+    ]
     where = f"the node “{group.name}” in the compositor of “{scene.name}”"
     return Landed(scene.name, where, tuple(notes))
 
@@ -130,12 +135,12 @@ def _tree(scene: Scene) -> tuple[NodeTree, list[str]]:
             # Its nodes would change the picture, and the artist has put them out of use.
             return tree, [f"The compositor of “{name}” is switched off; turn on its Use Nodes."]
         tree = pass_through(scene)
+        tree[PASS_THROUGH] = True
         notes.append(f"“{name}” had no compositor; it has one now that leaves its render as it is.")
         if scene.render.image_settings.file_format == "OPEN_EXR_MULTILAYER":
             notes.append(
                 f"The multilayer EXR that “{name}” renders has a layer more, “Composite”, with its"
                 " compositor's picture."
-        tree[PASS_THROUGH] = True
             )
     if not scene.render.use_compositing:
         notes.append(
@@ -178,7 +183,7 @@ def _new_group(scene: Scene, name: str, take: Take, images: dict[Kind, Image]) -
         depth = new_math(group, "DIVIDE", results["depth"], scene.unit_settings.scale_length)
     else:
         depth = _depth_input(group)
-    for index, result in enumerate((results["frames"], results["mask"], depth)):
+    for index, result in enumerate((results[picture_kind(take)], results["mask"], depth)):
         group.links.new(result, end.inputs[index])
     _lay_out(group)
     return group

@@ -14,7 +14,7 @@ import bpy
 from bpy.types import Scene
 
 from ...backend.take import Take
-from ..color import show_plain, view_inverse
+from ..color import in_words, show_plain, shown_through
 from ..compat import strips
 
 Place = Literal["AUTO", "EDIT", "SCENE"]
@@ -23,6 +23,8 @@ _SUFFIX = " edit"
 # Property of an edit scene: the name of the shot's scene. A scene without it is the artist's own,
 # whatever its name is.
 _MARK = "depthshot_edit_of"
+# Of one for scene-linear takes: the view transform that these are made for.
+_VIEW = "depthshot_edit_view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ def choose_scene(shot_scene: Scene, take: Take, *, place: Place) -> Choice:
             return Choice(shot_scene, ())
         note = f"Rendering “{shot_scene.name}” now gives its strips in place of the 3D picture."
         return Choice(shot_scene, (note,))
-    inverse = view_inverse(shot_scene)
+    others = shown_through(shot_scene, take)
     usable = place == "AUTO" and shot_scene.library is None and renders_strips(shot_scene)
-    if usable and inverse.exact:
+    if usable and not others:
         return Choice(shot_scene, ())
     edit = _find_edit_scene(shot_scene, take)
     if edit is None:
@@ -50,7 +52,7 @@ def choose_scene(shot_scene: Scene, take: Take, *, place: Place) -> Choice:
     else:
         _extend(edit, take)
     if usable:
-        reason = f"“{shot_scene.name}” shows pictures through {inverse.in_words}"
+        reason = f"“{shot_scene.name}” shows pictures through {in_words(others)}"
     else:
         reason = f"rendering “{shot_scene.name}” stays as it is"
     return Choice(edit, (f"The take lies in the scene “{edit.name}”: {reason}.",))
@@ -81,10 +83,11 @@ def renders_strips(scene: Scene) -> bool:
 
 
 def _find_edit_scene(shot_scene: Scene, take: Take) -> Scene | None:
-    """Return the edit scene that shows the take pixel for pixel, None if there is none."""
+    """Return the edit scene that shows the take as it was made, None if there is none."""
     for scene in bpy.data.scenes:
         # What is changed in a linked scene is lost when the file is opened again.
         ours = scene.library is None and scene.get(_MARK) == shot_scene.name
+        ours = ours and scene.get(_VIEW, "") == take.view
         if ours and (scene.render.resolution_x, scene.render.resolution_y) == take.size:
             return scene
     return None
@@ -111,4 +114,7 @@ def _new_edit_scene(shot_scene: Scene, take: Take) -> Scene:
     edit.frame_start = take.frame_start
     edit.frame_set(take.frame_start)
     show_plain(edit)
+    if take.is_linear:
+        edit[_VIEW] = take.view
+        show_plain(edit, view_transform=take.view)
     return edit

@@ -9,16 +9,22 @@ import bpy
 from bpy.types import Image, ImageUser, Node
 
 from ...backend.errors import TakeError, TargetError
-from ...backend.take import DEPTHS, FRAMES, MASKS, Take, frame_name
+from ...backend.take import DEPTHS, FRAMES, LINEAR, MASKS, Take, frame_name
 from .landed import stored_path
 
-Kind = Literal["frames", "mask", "depth"]
+Kind = Literal["frames", "linear", "mask", "depth"]
 
 _FOLDERS: dict[Kind, tuple[str, str]] = {
     "frames": (FRAMES, ".png"),
+    "linear": (LINEAR, ".exr"),
     "mask": (MASKS, ".png"),
     "depth": (DEPTHS, ".exr"),
 }
+
+
+def picture_kind(take: Take) -> Kind:
+    """Return which of a take's pictures a scene's view is applied to: the scene-linear ones."""
+    return "linear" if take.is_linear else "frames"
 
 
 def load_sequence(folder: Path, take: Take, *, kind: Kind, color_space: str, name: str) -> Image:
@@ -30,7 +36,7 @@ def load_sequence(folder: Path, take: Take, *, kind: Kind, color_space: str, nam
         folder: The take's folder; its path is stored relative to a saved .blend.
         take: The take's record.
         kind: Which of its pictures.
-        color_space: What their values mean, `scene.color.view_inverse` or "Non-Color".
+        color_space: What their values mean, `scene.color.picture_space` or "Non-Color".
         name: What a new image is called.
 
     Raises:

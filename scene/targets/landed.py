@@ -9,7 +9,7 @@ import bpy
 from bpy.types import Scene
 
 from ...backend.take import Take
-from ..color import display_note, view_inverse
+from ..color import display_note, in_words, shown_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +32,28 @@ class Landed:
         return f"{frames} landed as {self.where}."
 
 
-def color_notes(scene: Scene, host: Scene) -> list[str]:
+def color_notes(scene: Scene, host: Scene, take: Take) -> list[str]:
     """Return what keeps a take of `scene` from looking in `host` as it was made."""
-    inverse = view_inverse(host)
+    others = shown_through(host, take)
+    if take.is_linear:
+        return [_linear_note(host, take, others)] if others else []
     display = display_note(scene)
     notes = [] if display is None else [display]
-    if not inverse.exact:
+    if others:
         # Another display's colours are true nowhere.
         way_out = "; for its true colours place it as an image strip in an edit scene"
         notes.append(
-            f"“{host.name}” shows pictures through {inverse.in_words}, so the take looks"
+            f"“{host.name}” shows pictures through {in_words(others)}, so the take looks"
             f" different there{way_out if display is None else ''}."
         )
     return notes
+
+
+def _linear_note(host: Scene, take: Take, others: tuple[str, ...]) -> str:
+    return (
+        f"The take's EXR frames look as made through the view “{take.view}” alone, but"
+        f" “{host.name}” shows them, as it would a render, through {in_words(others)}."
+    )
 
 
 def timing_notes(host: Scene, take: Take) -> list[str]:

@@ -9,8 +9,8 @@ import bpy
 from bpy.types import Material, NodeTree, Scene, ShaderNode
 
 from ...backend.take import Take
-from ..color import view_inverse
-from .image import load_sequence, show_frames
+from ..color import picture_space
+from .image import load_sequence, picture_kind, show_frames
 from .landed import color_notes, timing_notes
 
 BORDER_PIXELS = 2
@@ -50,8 +50,8 @@ def new_material(scene: Scene, folder: Path, take: Take) -> TakeMaterial:
     image = load_sequence(
         folder,
         take,
-        kind="frames",
-        color_space=view_inverse(scene).color_space,
+        kind=picture_kind(take),
+        color_space=picture_space(scene, take),
         name=f"{folder.name} frames",
     )
     material = bpy.data.materials.new(folder.name)
@@ -72,4 +72,4 @@ def new_material(scene: Scene, folder: Path, take: Take) -> TakeMaterial:
 
 def picture_notes(scene: Scene, take: Take) -> tuple[str, ...]:
     """Return what keeps a take in a material of `scene` from looking as it was made."""
-    return (*color_notes(scene, scene), *timing_notes(scene, take))
+    return (*color_notes(scene, scene, take), *timing_notes(scene, take))

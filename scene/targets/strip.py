@@ -8,11 +8,11 @@ from pathlib import Path
 from bpy.types import Context, Scene, SequenceEditor
 
 from ...backend.errors import TargetError
-from ...backend.take import FRAMES, Take, frame_name
-from ..color import view_inverse
+from ...backend.take import Take
+from ..color import picture_space
 from ..compat import strips
 from .edit_scene import Place, choose_scene
-from .image import check_files
+from .image import check_files, picture_kind
 from .landed import Landed, color_notes, stored_path, timing_notes
 
 ID = "STRIP"
@@ -53,26 +53,26 @@ def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> La
         TakeError: a frame of the take is missing; nothing was changed.
         TargetError: every channel is in use at these frames.
     """
-    check_files(folder, take, kind="frames")
-    names = [frame_name(take.frame_start + index) for index in range(take.frames)]
+    check_files(folder, take, kind=picture_kind(take))
+    pictures = [folder / take.picture(take.frame_start + index) for index in range(take.frames)]
     choice = choose_scene(scene, take, place=place)
     host = choice.scene
     editor = host.sequence_editor or host.sequence_editor_create()
     channel = free_channel(editor, take.frame_start, take.frame_start + take.frames)
     strip = strips(editor).new_image(
         name=folder.name,
-        filepath=stored_path(folder / FRAMES / names[0]),
+        filepath=stored_path(pictures[0]),
         channel=channel,
         frame_start=take.frame_start,
         fit_method="FIT",
     )
-    for name in names[1:]:
-        strip.elements.append(name)
-    strip.colorspace_settings.name = view_inverse(host).color_space
+    for picture in pictures[1:]:
+        strip.elements.append(picture.name)
+    strip.colorspace_settings.name = picture_space(host, take)
     return LandedStrip(
         scene=host.name,
         where=f"strip “{strip.name}” in the sequencer of “{host.name}”",
-        notes=(*choice.notes, *color_notes(scene, host), *timing_notes(host, take)),
+        notes=(*choice.notes, *color_notes(scene, host, take), *timing_notes(host, take)),
         strip=strip.name,
         channel=strip.channel,
     )

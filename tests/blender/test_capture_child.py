@@ -76,9 +76,9 @@ def fail(job):
     going.wait()
     raise RuntimeError("the folder is going")
 
-shutil.rmtree, child.run = slowly, fail
+shutil.rmtree = slowly
 sys.argv = [sys.argv[1], "--", sys.argv[2]]
-child.main()
+child.main(fail)
 """
 
 

@@ -1,0 +1,95 @@
+"""Takes of 16-bit PNG made without a backend, and renders of 16 bits to compare them with."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+import bpy
+import numpy as np
+from bl_ext.devrepo.depthshot.backend import png
+from bl_ext.devrepo.depthshot.backend.take import TAKE_FILE
+
+from tests.blender import takes
+
+SIDE = 24
+
+
+def save_as_16_bit(scene):
+    """Makes the scene write 16-bit PNG without dithering."""
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = "PNG"
+    settings.color_mode = "RGB"
+    settings.color_depth = "16"
+    scene.render.dither_intensity = 0
+
+
+def read(path):
+    """Returns the 16-bit code values of a picture as (H, W, 3) uint16, first row at the top."""
+    image = bpy.data.images.load(str(path))
+    image.colorspace_settings.name = "Non-Color"
+    assert image.is_float
+    width, height = image.size
+    values = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(values)
+    bpy.data.images.remove(image)
+    return np.rint(values.reshape(height, width, 4)[::-1, :, :3] * 65535).astype(np.uint16)
+
+
+def through_the_view(scene, path, *, grey):
+    """Returns scene-linear colours, dark to far above white, as the scene's view shows them.
+
+    Each colour is mixed with the share `grey` of its own mean: 0 has primaries purer than any
+    surface's. (H, W, 3) uint16.
+    """
+    steps = np.concatenate([[0.0], np.geomspace(0.002, 12, SIDE - 1)]).astype(np.float32)
+    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
+    colours = np.stack([red, green, blue], axis=-1).reshape(SIDE * SIDE, SIDE, 3)
+    colours += grey * (colours.mean(axis=-1, keepdims=True) - colours)
+    pixels = np.ones((*colours.shape[:2], 4), np.float32)
+    pixels[..., :3] = colours
+    image = bpy.data.images.new("colours", SIDE, SIDE * SIDE, float_buffer=True)
+    image.colorspace_settings.name = "Linear Rec.709"
+    image.pixels.foreach_set(pixels.ravel())
+    save_as_16_bit(scene)
+    image.save_render(str(path), scene=scene)
+    bpy.data.images.remove(image)
+    return read(path)
+
+
+def noise(count, *, size=(32, 18), seed=1):
+    """Returns `count` different pictures of random 16-bit code values."""
+    width, height = size
+    generator = np.random.default_rng(seed)
+    return list(generator.integers(0, 65536, (count, height, width, 3), np.uint16))
+
+
+def make_take(folder, frames, **options):
+    """Writes a finished take of pictures, (H, W, 3) uint16 each, and its record; returns that."""
+    coarse = takes.make_take(folder, [(frame >> 8).astype(np.uint8) for frame in frames], **options)
+    files = dict(coarse.files)
+    for index, frame in enumerate(frames):
+        path = Path(coarse.picture(coarse.frame_start + index))
+        data = png.encode(frame)
+        (folder / path).write_bytes(data)
+        files[path.as_posix()] = hashlib.sha256(data).hexdigest()
+    take = dataclasses.replace(coarse, files=files, format="png16")
+    (folder / TAKE_FILE).write_text(record(take))
+    return take
+
+
+def record(take):
+    """Returns the text of a take's `take.json`."""
+    return json.dumps(take.to_json())
+
+
+def render(scene, path, frame=1):
+    """Renders a frame as F12 would, to a 16-bit PNG; returns its code values."""
+    bpy.context.window.scene = scene
+    scene.frame_set(frame)
+    save_as_16_bit(scene)
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(write_still=True)
+    return read(path)
