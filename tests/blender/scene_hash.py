@@ -12,8 +12,17 @@ import bpy
 import numpy as np
 
 _UI = {"window_managers", "screens", "workspaces"}
-# Time stamps and counters of Blender's own that change by themselves.
-_VOLATILE = {"rna_type", "session_uid", "original", "bl_rna", "depsgraph", "preview"}
+_AGAIN = {"all_ids"}  # 5.2 has all data-blocks once more in one collection
+# Time stamps, counters and ways of storing (5.2) that Blender changes by itself.
+_VOLATILE = {
+    "rna_type",
+    "session_uid",
+    "original",
+    "bl_rna",
+    "depsgraph",
+    "preview",
+    "storage_type",
+}
 # Blender 4.2 crashes on reading what is in it.
 _UNREADABLE = {("ToolSettings", "uv_sculpt")} if bpy.app.version < (4, 3) else set()
 _DEEPEST = 12
@@ -31,7 +40,7 @@ def session_state() -> dict[str, object]:
                 for block in getattr(bpy.data, collection.identifier)
             }
             for collection in bpy.data.bl_rna.properties
-            if collection.type == "COLLECTION" and collection.identifier not in _UI
+            if collection.type == "COLLECTION" and collection.identifier not in _UI | _AGAIN
         }
     return {
         "data": blocks,
