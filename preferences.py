@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-from bpy.props import StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import AddonPreferences, Context
 
 from .backend.paths import default_data_dir
+from .backend.setup.place import AUTO, environment_python
+from .backend.setup.torch_build import AMD, CPU, LABELS, NVIDIA
 from .scene.compat import RELATIVE_PATH
 
 # This file lies in the extension's root, so this is the extension's id ("bl_ext.….depthshot").
@@ -27,11 +28,20 @@ class Preferences:
         takes: Folder that takes are put into.
         backend_python: The Python that runs the backend; it need not exist yet.
         data: Folder of the captures, the job store, the weights and the backend's environment.
+        device: What the backend is installed for, AUTO to find out.
+        starts_itself: Whether the backend starts with Blender.
     """
 
     takes: Path
     backend_python: Path
     data: Path
+    device: str = AUTO
+    starts_itself: bool = False
+
+    @property
+    def own_environment(self) -> bool:
+        """Whether the backend runs in the environment that Install makes."""
+        return self.backend_python == environment_python(self.data)
 
 
 def preferences(context: Context) -> Preferences:
@@ -42,8 +52,10 @@ def preferences(context: Context) -> Preferences:
         takes=_path(stored.takes_folder) or _default_takes(data),
         backend_python=_path(stored.backend_python)
         or _path(os.environ.get(PYTHON_VARIABLE, ""))
-        or _environment_python(data),
+        or environment_python(data),
         data=data,
+        device=stored.device,
+        starts_itself=stored.starts_itself,
     )
 
 
@@ -55,12 +67,6 @@ def _default_takes(data: Path) -> Path:
     if bpy.data.filepath:
         return Path(bpy.data.filepath).parent / "depthshot"
     return data / "takes"
-
-
-def _environment_python(data: Path) -> Path:
-    if sys.platform == "win32":
-        return data / "env" / "Scripts" / "python.exe"
-    return data / "env" / "bin" / "python"
 
 
 class DepthshotPreferences(AddonPreferences):
@@ -87,18 +93,30 @@ class DepthshotPreferences(AddonPreferences):
         subtype="DIR_PATH",
     )
 
+    device: EnumProperty(
+        name="Device",
+        description="What the backend is installed for. Another one asks for Repair",
+        items=[
+            (AUTO, "Automatic", "What this computer has, as far as its drivers show it"),
+            (NVIDIA, LABELS[NVIDIA], "A GPU by NVIDIA, on Linux or Windows"),
+            (AMD, LABELS[AMD], "A GPU by AMD, on Linux with ROCm; elsewhere this is the CPU"),
+            (CPU, LABELS[CPU], "No GPU: the smallest download"),
+        ],
+        default=AUTO,
+    )
+    starts_itself: BoolProperty(
+        name="Start by Itself",
+        description="Start the backend with Blender and keep it, so that the first take does not"
+        " wait for it. Without this it starts when a take needs it, and ends a while after",
+        default=False,
+    )
+
     def draw(self, context: Context) -> None:
-        """Draw the page, and below each empty field what is used instead."""
-        current = preferences(context)
-        column = self.layout.column()
-        for name, value in (
-            ("takes_folder", current.takes),
-            ("backend_python", current.backend_python),
-            ("data_folder", current.data),
-        ):
-            column.prop(self, name)
-            if not getattr(self, name):
-                column.label(text=str(value), icon="BLANK1")
+        """Draw the page."""
+        from .panels import backend_page, folders_page  # panels read the preferences
+
+        backend_page.draw(self, context)
+        folders_page.draw(self, context)
 
 
 def register() -> None:

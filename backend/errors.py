@@ -12,6 +12,7 @@ out. Low-level exceptions are translated into one of these exactly once, where t
     ├── TargetError          a take cannot be put where it should go in Blender
     ├── ExportError          a take or shot cannot be exported as asked
     ├── StorageError         the disk is full or a folder cannot be written
+    ├── SetupError           the backend's environment cannot be made or removed
     ├── Cancelled            somebody asked for the work to stop
     └── BackendError         the backend process, on this machine or another
         ├── BackendNotStarted    it could not be started, or died while starting
@@ -59,6 +60,10 @@ class ExportError(DepthshotError):
 
 class StorageError(DepthshotError):
     """Writing failed: no space, no permission, or a folder that is gone."""
+
+
+class SetupError(DepthshotError):
+    """The backend's environment cannot be made or removed."""
 
 
 class Cancelled(DepthshotError):

@@ -48,6 +48,15 @@ class FileLock:
             os.close(self._descriptor)  # closing releases it on every platform
             self._descriptor = None
 
+    @property
+    def inheritable(self) -> tuple[int, ...]:
+        """Return what a child has to inherit to hold the lock as well; nothing on Windows.
+
+        Such a lock is free once all of them have ended or let go of it.
+        """
+        held = self._descriptor is not None and sys.platform != "win32"
+        return (self._descriptor,) if held else ()
+
     def __enter__(self) -> FileLock:
         if not self.take():
             raise StorageError(

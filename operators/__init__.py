@@ -4,17 +4,43 @@ from __future__ import annotations
 
 import bpy
 
-from . import generate, place, replace, sequence, show
+from . import (
+    backend_install,
+    backend_server,
+    backend_startup,
+    generate,
+    place,
+    replace,
+    sequence,
+    show,
+)
 from .attachment import attachment
+from .backend_care import care
 from .runner import runner
 
-CLASSES = (*generate.CLASSES, *place.CLASSES, *show.CLASSES, *sequence.CLASSES, *replace.CLASSES)
+CLASSES = (
+    *generate.CLASSES,
+    *place.CLASSES,
+    *show.CLASSES,
+    *sequence.CLASSES,
+    *replace.CLASSES,
+    *backend_install.CLASSES,
+    *backend_server.CLASSES,
+)
 
-register, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
+
+
+def register() -> None:
+    """Add the operators, and start the backend if it is to start by itself."""
+    _register_classes()
+    backend_startup.register()
 
 
 def unregister() -> None:
     """Remove the operators; a generation that runs is left to the backend."""
+    backend_startup.unregister()
     runner.abandon()
+    care.abandon()
     attachment.close()
     _unregister_classes()

@@ -14,6 +14,7 @@ from ..backend.errors import BackendNotStarted, CaptureError, DepthshotError, Ta
 from ..backend.formats import EXR
 from ..backend.models import find_card
 from ..backend.models.card import Value
+from ..backend.setup.place import Kind, examine
 from ..preferences import Preferences, preferences
 from ..properties import setting_values
 from ..scene.capture import CaptureSettings
@@ -71,12 +72,7 @@ def read_request(context: Context) -> GenerationRequest:
     _check_format(scene)
     card = find_card(settings.model)
     stored = preferences(context)
-    if not stored.backend_python.is_file():
-        raise BackendNotStarted(
-            f"The backend's Python is not at '{stored.backend_python}'; choose"
-            " '.env/backend/bin/python' of a Depthshot checkout in Edit > Preferences > Add-ons >"
-            " Depthshot."
-        )
+    _check_backend(stored)
     check_takes_folder(stored.takes)
     return GenerationRequest(
         capture=capture,
@@ -103,6 +99,22 @@ def why_not(context: Context) -> str | None:
     except DepthshotError as reason:
         return str(reason)
     return None
+
+
+def _check_backend(stored: Preferences) -> None:
+    where = "in Edit > Preferences > Add-ons > Depthshot"
+    if not stored.own_environment:
+        if not stored.backend_python.is_file():
+            raise BackendNotStarted(
+                f"There is no Python at '{stored.backend_python}', which Backend Python {where}"
+                " names; choose another, or empty the field and press Install there."
+            )
+        return
+    found = examine(stored.data, chosen=stored.device)
+    if found.kind is Kind.MISSING:
+        raise BackendNotStarted(f"The backend is not installed; press Install {where}.")
+    if not found.usable:
+        raise BackendNotStarted(f"The backend cannot be used: {found.words} It is {where}.")
 
 
 def _check_target(context: Context) -> None:

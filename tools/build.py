@@ -6,7 +6,8 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-from . import pip
+from backend.setup.process import clean_environment
+
 from .console import DevError
 from .environments import ROOT, Environment
 
@@ -112,7 +113,7 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=pip.clean_environment(),
+        env=clean_environment(),
         capture_output=True,
         text=True,
         errors="replace",

@@ -3,6 +3,8 @@
 import argparse
 import time
 
+from backend.errors import DepthshotError
+
 from . import build, commands, environments, lint, suites, window
 from .console import DevError, answer, say
 
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         return COMMANDS[name](rest)
-    except DevError as error:
+    except DepthshotError as error:
         say(str(error))
         return 2
     except KeyboardInterrupt:

@@ -4,7 +4,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from . import environments, pip
+from backend.setup.process import clean_environment
+
+from . import environments
 from .console import DevError
 from .environments import ROOT, Environment
 
@@ -26,7 +28,7 @@ def blender_command(environment: Environment, script: str, arguments: list[str])
 
 def process_environment() -> dict[str, str]:
     """The environment variables for both: `backend` is found in the checkout from any folder."""
-    return {**pip.clean_environment(), "PYTHONPATH": str(ROOT)}
+    return {**clean_environment(), "PYTHONPATH": str(ROOT)}
 
 
 def become(command: list[str], variables: dict[str, str]) -> int:

@@ -6,11 +6,13 @@ import threading
 import time
 from collections.abc import Iterator
 
+from backend.errors import DepthshotError
+
 # A step that is still running says so this often, in seconds: silence looks like a hang.
 HEARTBEAT = 20.0
 
 
-class DevError(Exception):
+class DevError(DepthshotError):
     """A failure a person can do something about; its message is one sentence with the way out."""
 
 

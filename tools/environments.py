@@ -1,57 +1,41 @@
-"""The two environments below `.env/`: made once, checked in an instant, repaired when broken.
+"""The environments below `.env/`: made once, checked in an instant, repaired when broken.
 
-An environment is ready when its stamp names the lock files and the Python it was made from. The
-stamp is taken away before anything is changed and written last, so an interrupted installation
-has none and is made again from nothing.
+How one is made is `backend/setup/environment.py`, which artists' environments come from as well.
 """
 
 import contextlib
-import hashlib
-import json
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from . import pip, pythons, system, torch_build
+from backend.setup import torch_build
+from backend.setup.environment import Environment, is_ready, make
+from backend.setup.process import Work
+from backend.setup.progress import Progress
+
+from . import pythons, system
 from .console import DevError, say, step
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "requirements"
-STAMP = "depthshot-stamp.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """One environment, ready or not.
+class _Told(Progress):
+    """Says every step on the terminal, with the name of its environment."""
 
-    Attributes:
-        name: its folder's name, also what a person sees.
-        folder: where it is.
-        version: the Python it is made from, (major, minor).
-        locks: its lock files, installed together.
-        with_torch: whether torch belongs into it.
-        download: what its locks download, in bytes, about.
-        disk: what it takes on disk, pip's cache included, in bytes, at most.
-    """
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
 
-    name: str
-    folder: Path
-    version: tuple[int, int]
-    locks: tuple[Path, ...]
-    with_torch: bool
-    download: float
-    disk: float
+    def note(self, sentence: str) -> None:
+        say(f"{self._name}: {sentence}")
 
-    @property
-    def python(self) -> Path:
-        """The environment's own Python."""
-        inside = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-        return self.folder.joinpath(*inside)
+    @contextlib.contextmanager
+    def step(self, text: str, *, until: float, expected: float = 0.0) -> Iterator[None]:
+        with step(f"{self._name}: {text}"), super().step(text, until=until, expected=expected):
+            yield
 
 
 def root() -> Path:
@@ -69,7 +53,7 @@ def backend() -> Environment:
         with_torch=True,
         download=240e6,
         # A build of torch for GPUs brings its own libraries along.
-        disk=14e9 if torch_build.has_gpu() else 4e9,
+        disk=14e9 if torch_build.detect() == torch_build.NVIDIA else 4e9,
     )
 
 
@@ -95,34 +79,6 @@ def blender(version: str | None = None) -> Environment:
         download=405e6,
         disk=2e9,
     )
-
-
-def key(environment: Environment) -> str:
-    """A hash of everything an environment is made from."""
-    digest = hashlib.sha256()
-    digest.update(repr((environment.version, environment.with_torch)).encode())
-    if environment.with_torch:
-        digest.update(torch_build.requirement().encode())
-    for lock in environment.locks:
-        digest.update(lock.read_bytes())
-    return digest.hexdigest()
-
-
-def is_ready(environment: Environment) -> bool:
-    """Whether the environment was made completely, and from what the checkout says now."""
-    try:
-        stamp = json.loads((environment.folder / STAMP).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return False
-    return stamp == {"key": key(environment)} and environment.python.exists()
-
-
-def write_stamp(environment: Environment) -> None:
-    """Declares an environment complete. Written beside and renamed: there is no half a stamp."""
-    stamp = environment.folder / STAMP
-    new = stamp.with_suffix(".new")
-    new.write_text(json.dumps({"key": key(environment)}) + "\n", encoding="utf-8")
-    new.replace(stamp)
 
 
 def ensure(*environments: Environment, install_libraries: bool = False) -> None:
@@ -190,47 +146,6 @@ def _make(environment: Environment, interpreter: Path) -> None:
     say(f"{name}: making this environment in {environment.folder}")
     if environment.folder.exists():
         say(f"{name}: what is there is unfinished or older than the lock files, so made again")
-        (environment.folder / STAMP).unlink(missing_ok=True)
-        shutil.rmtree(environment.folder)
     log = root() / f"{name}.log"
     log.unlink(missing_ok=True)
-    with step(f"{name}: an empty environment"):
-        _create(environment, interpreter)
-    if environment.with_torch:
-        _install_torch(environment, log=log)
-    requirements = [part for lock in environment.locks for part in ("-r", str(lock))]
-    with step(f"{name}: packages (up to {environment.download / 1e6:.0f} MB to download)"):
-        pip.install(
-            environment.python,
-            ["--quiet", "--require-hashes", "--no-deps", *requirements],
-            log=log,
-        )
-    write_stamp(environment)
-
-
-def _create(environment: Environment, interpreter: Path) -> None:
-    done = subprocess.run(
-        [interpreter, "-m", "venv", environment.folder],
-        env=pip.clean_environment(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        cause = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
-        raise DevError(f"{interpreter} could not make {environment.folder}: {cause[-1]}")
-
-
-def _install_torch(environment: Environment, *, log: Path) -> None:
-    with step(f"{environment.name}: which build of torch fits this machine"):
-        build = torch_build.choose(environment.python, log=log)
-        size = torch_build.download_size(build.url)
-    about = f"{size / 1e6:.0f} MB" if size else "size unknown"
-    if build.needs_gpu_libraries:
-        about += ", then about 3 GB of GPU libraries"
-    # Only GPU libraries are left to pip here; everything else torch needs is in the lock.
-    only = [] if build.needs_gpu_libraries else ["--no-deps"]
-    with step(f"{environment.name}: {torch_build.requirement()} ({about} to download)"):
-        pip.install(environment.python, ["--quiet", *only, *build.arguments], log=log)
+    make(environment, interpreter, Work(log, _Told(name)))

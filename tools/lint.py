@@ -3,7 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from . import pip
+from backend.setup.process import clean_environment
+
 from .console import say
 from .environments import ROOT, Environment
 
@@ -40,7 +41,7 @@ def main(environment: Environment) -> int:
     style = [*ruff, "check", *names]
     layout = [*ruff, "format", "--check", "--output-format=concise", *names]
     for command in (style, layout):
-        done = subprocess.run(command, cwd=ROOT, env=pip.clean_environment(), check=False)
+        done = subprocess.run(command, cwd=ROOT, env=clean_environment(), check=False)
         failed |= done.returncode != 0
     for sentence in too_long(files):
         say(sentence)

@@ -9,7 +9,9 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import environments, pip
+from backend.setup.process import clean_environment
+
+from . import environments
 from .console import DevError, answer, say
 from .environments import ROOT, Environment
 
@@ -105,7 +107,7 @@ def run_limited(command: list[str], *, limit: float, cwd: Path) -> int | None:
     own_group = {"start_new_session": True} if os.name == "posix" else {}
     # Tests of the extension start the real backend.
     variables = {
-        **pip.clean_environment(),
+        **clean_environment(),
         "DEPTHSHOT_BACKEND_PYTHON": str(environments.backend().python),
     }
     process = subprocess.Popen(
@@ -134,7 +136,7 @@ def torch_has_gpu(environment: Environment) -> bool:
     """Asks torch, in its environment, whether there is a GPU it can use."""
     done = subprocess.run(
         [str(environment.python), "-c", _ASK_TORCH],
-        env=pip.clean_environment(),
+        env=clean_environment(),
         capture_output=True,
         text=True,
         check=False,

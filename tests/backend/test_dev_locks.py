@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import torch_build
+from backend.setup import torch_build
 
 LOCKS = Path(__file__).resolve().parents[2] / "requirements"
 
@@ -17,7 +17,7 @@ def test_a_lock_is_exact_and_names_no_index(lock):
     for line in requirements:
         assert re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), line
         assert not line.startswith("torch==")
-    assert len(requirements) > 5
+    assert len(requirements) > 5 or lock.name == "pip.txt"
 
 
 @pytest.mark.parametrize("lock", sorted(LOCKS.glob("*.in")), ids=lambda path: path.name)

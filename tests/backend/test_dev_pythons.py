@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.setup import pythons as search
 from tools import pythons
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,18 +22,18 @@ def script(path: Path, body: str) -> Path:
 
 
 def test_the_running_python_tells_its_version():
-    assert pythons.version_of(sys.executable) == sys.version_info[:2]
+    assert search.version_of(sys.executable) == sys.version_info[:2]
 
 
 @pytest.mark.parametrize(
     "body", ["echo 'command not found' >&2; exit 127", "echo 3.11; exit 1", "echo nonsense"]
 )
 def test_what_does_not_run_has_no_version(tmp_path, body):
-    assert pythons.version_of(str(script(tmp_path / "python3.11", body))) is None
+    assert search.version_of(str(script(tmp_path / "python3.11", body))) is None
 
 
 def test_a_name_that_is_not_there_has_no_version(tmp_path):
-    assert pythons.version_of(str(tmp_path / "python3.11")) is None
+    assert search.version_of(str(tmp_path / "python3.11")) is None
 
 
 def test_a_shim_that_fails_is_passed_over_for_the_next_on_the_path(tmp_path):
@@ -43,8 +44,8 @@ def test_a_shim_that_fails_is_passed_over_for_the_next_on_the_path(tmp_path):
     if wanted == (3, 11):
         script(tmp_path / "shims" / "python3.11", "exit 127")
         working = script(tmp_path / "bin" / "python3.11", "echo 3.11")
-    assert pythons.find(wanted, path) == working
-    assert pythons.find(wanted, str(tmp_path / "shims")) is None
+    assert search.find(wanted, path) == working
+    assert search.find(wanted, str(tmp_path / "shims")) is None
 
 
 @pytest.fixture
@@ -80,12 +81,12 @@ def test_what_a_version_manager_keeps_off_the_path_is_found(
     version = f"{major}.{minor}"
     body = f"echo {version}"
     there = script(home / folder.format(version) / "bin" / f"python{version}", body)
-    assert pythons.find(wanted) == there
+    assert search.find(wanted) == there
     if variable:
         name, _, where = variable.partition("=")
         monkeypatch.setenv("HOME", str(tmp_path / "elsewhere"))
         monkeypatch.setenv(name, str(home / where))
-        assert pythons.find(wanted) == there
+        assert search.find(wanted) == there
 
 
 def test_the_newest_that_works_is_taken_from_a_version_manager(home):
@@ -98,7 +99,7 @@ def test_the_newest_that_works_is_taken_from_a_version_manager(home):
     # Free-threaded, and a development version: wheels do not fit the first, the second is none.
     script(versions / f"{major}.{minor}.12t" / "bin" / name, body)
     script(versions / f"{major}.{minor}-dev" / "bin" / name, body)
-    assert pythons.find(wanted) == newest
+    assert search.find(wanted) == newest
 
 
 def run_dev_under_another_python(path: str, *arguments: str) -> subprocess.CompletedProcess:
@@ -135,6 +136,12 @@ def test_no_supported_python_is_one_sentence_with_the_way_out(tmp_path):
     assert "apt-get install python3.11 python3.11-venv" in done.stderr
 
 
-@pytest.mark.parametrize("file", ["dev.py", "tools/__init__.py", "tools/pythons.py"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("dev.py", "tools/__init__.py", "tools/pythons.py"),
+        *("backend/__init__.py", "backend/setup/__init__.py", "backend/setup/pythons.py"),
+    ],
+)
 def test_what_an_old_python_reads_it_can_read(file):
     ast.parse((ROOT / file).read_text(encoding="utf-8"), feature_version=(3, 8))

@@ -28,6 +28,9 @@ REACHABLE = (
     "locks",
     "models",
     "paths",
+    "rendezvous",
+    "running",
+    "setup",
     "take",
     "wire",
 )

@@ -177,7 +177,7 @@ def test_takes_lie_beside_a_saved_file_and_in_the_data_folder_before(stored, tmp
 def test_a_missing_backend_is_said_before_anything_starts(scene, stored, tmp_path):
     stored.backend_python = str(tmp_path / "nothing")
     stored.data_folder = str(tmp_path / "data")
-    with pytest.raises(BackendNotStarted, match=r"is not at .*nothing"):
+    with pytest.raises(BackendNotStarted, match=r"no Python at .*nothing"):
         read_request(bpy.context)
     with pytest.raises(RuntimeError, match=r"is not at .*nothing.* Preferences"):
         bpy.ops.depthshot.generate()

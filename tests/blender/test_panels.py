@@ -8,9 +8,8 @@ import pytest
 from bl_ext.devrepo.depthshot.backend.models import cards, find_card
 from bl_ext.devrepo.depthshot.operators.request import why_not
 from bl_ext.devrepo.depthshot.operators.runner import runner
-from bl_ext.devrepo.depthshot.panels import sidebar
+from bl_ext.devrepo.depthshot.panels import folders_page, sidebar
 from bl_ext.devrepo.depthshot.panels.text import paragraph
-from bl_ext.devrepo.depthshot.preferences import DepthshotPreferences
 from bl_ext.devrepo.depthshot.scene.targets import TARGETS
 
 from tests.blender.generations import furnish
@@ -36,7 +35,7 @@ class Layout:
         """The operators' buttons as they are set afterwards, with whether they can be pressed."""
         return [(button, layout.enabled) for button, layout in self._buttons]
 
-    column = row = split = _part
+    column = row = split = box = _part
 
     def separator(self, **options):
         pass
@@ -249,7 +248,7 @@ def test_preferences_show_what_an_empty_field_stands_for(empty_scene):
     layout = Layout()
     stored = bpy.context.preferences.addons["bl_ext.devrepo.depthshot"].preferences
     properties = dict.fromkeys(("takes_folder", "backend_python", "data_folder"), "")
-    drawing = SimpleNamespace(layout=layout, bl_rna=stored.bl_rna, **properties)
-    DepthshotPreferences.draw(drawing, bpy.context)
+    page = SimpleNamespace(layout=layout, bl_rna=stored.bl_rna, **properties)
+    folders_page.draw(page, in_a_sidebar())
     assert names(layout.drawn, "prop") == list(properties)
     assert len(names(layout.drawn, "label")) == 3

@@ -167,6 +167,8 @@ def test_everything_has_a_tooltip(empty_scene):
     "name",
     [
         *("generate", "fetch", "cancel", "show_take", "open_folder"),
+        *(f"backend_{name}" for name in ("install", "repair", "cancel", "remove")),
+        *(f"backend_{name}" for name in ("start", "stop", "doctor", "log")),
         *("still_from_strip", "go_to_shot", "open_strip_folder", "replace_take"),
     ],
 )

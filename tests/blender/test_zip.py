@@ -72,6 +72,7 @@ def test_it_holds_what_an_artist_needs_and_nothing_else(archive):
     assert {name.split("/")[0] for name in names} <= build.SHIPS
     assert {name for name in names if name.startswith("requirements/")} == {
         "requirements/backend.txt",
+        "requirements/pip.txt",
         "requirements/torch.txt",
     }
     unwanted = ("__pycache__", "backend/training/", "conftest", "/test_")

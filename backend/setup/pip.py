@@ -1,12 +1,13 @@
 """Running pip inside an environment and turning its failures into one sentence."""
 
+from __future__ import annotations
+
 import json
-import os
 import re
-import subprocess
 from pathlib import Path
 
-from .console import DevError
+from ..errors import SetupError
+from .process import Work, run
 
 _NO_NETWORK = (
     "name resolution",
@@ -25,41 +26,26 @@ _NO_NETWORK = (
 _OPTIONS = ["--disable-pip-version-check", "--no-input", "--no-compile", "--retries", "2"]
 
 
-def install(python: Path, arguments: list[str], *, log: Path) -> str:
-    """Runs `pip install` quietly.
+def install(python: Path, arguments: list[str], *, work: Work) -> str:
+    """Runs `pip install`.
 
     Args:
         python: the environment's Python.
         arguments: what follows `pip install`.
-        log: everything pip said is appended to this file.
+        work: how it is run.
 
     Returns:
         What pip wrote to standard output.
 
     Raises:
-        DevError: pip failed; one sentence with the cause as far as it is known.
+        SetupError: pip failed; one sentence with the cause as far as it is known.
+        Cancelled: somebody asked for the end.
     """
     command = [str(python), "-m", "pip", "install", *_OPTIONS, *arguments]
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        env=clean_environment(),
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    with log.open("a", encoding="utf-8") as file:
-        file.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}\n")
-    if done.returncode:
-        raise DevError(explain(done.stderr + done.stdout, log=log))
-    return done.stdout
-
-
-def clean_environment() -> dict[str, str]:
-    """The process environment without what would let another Python's packages in."""
-    ours = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    return {**ours, "PYTHONNOUSERSITE": "1"}
+    ended = run(command, work)
+    if ended.code:
+        raise SetupError(explain(ended.errors + ended.output, log=work.log))
+    return ended.output
 
 
 def explain(output: str, *, log: Path) -> str:
@@ -88,12 +74,13 @@ def explain(output: str, *, log: Path) -> str:
     return f"pip could not install the packages ({cause}): see {log}."
 
 
-def chosen_file(python: Path, requirement: str, options: list[str], *, log: Path) -> str:
+def chosen_file(python: Path, requirement: str, options: list[str], *, work: Work) -> str:
     """The address of the file that pip would install for one requirement; nothing is kept.
 
     Raises:
-        DevError: there is none for this machine, or the index cannot be reached.
+        SetupError: there is none for this machine, or the index cannot be reached.
+        Cancelled: somebody asked for the end.
     """
     dry = ["--dry-run", "--ignore-installed", "--no-deps", "--quiet", "--report", "-"]
-    report = json.loads(install(python, [*dry, *options, requirement], log=log))
+    report = json.loads(install(python, [*dry, *options, requirement], work=work))
     return report["install"][0]["download_info"]["url"]

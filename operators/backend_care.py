@@ -1,0 +1,187 @@
+"""Looking after the backend: one thing at a time, in a thread, watched by one timer.
+
+    care.begin(Chore("Installing", function, progress))
+    while care.step():          # a timer in a window, a loop elsewhere
+        ...
+
+Panels read what it says; the thread never touches bpy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import bpy
+
+from ..backend import running
+from ..backend.errors import Cancelled, DepthshotError
+from ..backend.running import Running
+from ..backend.setup import install
+from ..backend.setup.progress import Progress
+from .task import Task
+
+SECONDS_BETWEEN_STEPS = 0.2
+# How often the server is asked while somebody looks, and how long after the last look.
+_ASK_SECONDS = 2.0
+_LOOKING_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """One thing to do.
+
+    Attributes:
+        label: what it is while it is being done.
+        function: does it, in a thread; returns the sentence to end with.
+        data: the data folder that it is about.
+        progress: what it tells and where it can be cancelled; None where it cannot.
+    """
+
+    label: str
+    function: Callable[[], str]
+    data: Path
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found when somebody last looked: the server, and the bytes in the data folder."""
+
+    server: Running | None
+    size: int
+
+
+class Care:
+    """What is being done about the backend, and how the last thing ended.
+
+    Attributes:
+        message: How the last chore ended, one sentence.
+        failed: Whether that was an error.
+        notes: What else it said, a sentence each.
+        checks: What the doctor has found, (name, whether it is good, what), None before.
+        seen: What was found when somebody last looked, None before.
+        keeps_server: Whether the server was started by hand and is kept until it is stopped.
+    """
+
+    def __init__(self) -> None:
+        self.message = ""
+        self.failed = False
+        self.notes: tuple[str, ...] = ()
+        self.checks: list[tuple[str, bool | None, str]] | None = None
+        self.seen: Seen | None = None
+        self.keeps_server = False
+        self._chore: Chore | None = None
+        self._task: Task[str] | None = None
+        self._looking: Task[Seen] | None = None
+        self._data: Path | None = None
+        self._size: int | None = None  # counting takes a second, so not each time
+        self._looked = self._asked = float("-inf")
+        # Blender knows a timer by its object, and `self._tick` is a new one each time.
+        self._timer = self._tick
+
+    @property
+    def chore(self) -> Chore | None:
+        """What is being done."""
+        return self._chore
+
+    def begin(self, chore: Chore) -> None:
+        """Begin a chore; there must be none."""
+        self.message, self.failed, self.notes = "", False, ()
+        self._size = None
+        self._chore, self._data = chore, chore.data
+        self._task = Task(chore.function)
+
+    def start(self, chore: Chore) -> None:
+        """Begin a chore and let a timer watch it."""
+        self.begin(chore)
+        self._wake()
+
+    def run(self, chore: Chore) -> None:
+        """Do a chore to its end, blocking; for Blender without a window."""
+        self.begin(chore)
+        while self.step():
+            time.sleep(SECONDS_BETWEEN_STEPS)
+
+    def cancel(self) -> None:
+        """Ask the chore to end; without effect on one that cannot."""
+        if self._chore is not None and self._chore.progress is not None:
+            self._chore.progress.cancel()
+
+    def step(self) -> bool:
+        """Look whether the chore has ended; return whether it goes on."""
+        chore, task = self._chore, self._task
+        if chore is None or task is None or not task.done:
+            return chore is not None
+        self._chore = self._task = None
+        # What it stays where `result` raises anything but our own errors.
+        self.message, self.failed = "Depthshot made a mistake; the console says where.", True
+        try:
+            self.message, self.failed = task.result(), False
+        except Cancelled as reason:
+            self.message, self.failed = str(reason), False
+        except DepthshotError as reason:
+            self.message = str(reason)
+        if chore.progress is not None:
+            self.notes = tuple(chore.progress.notes)
+        self._asked = float("-inf")
+        return False
+
+    def look(self, data: Path) -> None:
+        """Say that somebody looks at what the backend does: it is asked for a while from now on."""
+        if data != self._data:
+            self._data, self._size, self.seen = data, None, None
+        self._looked = time.monotonic()
+        if not bpy.app.background:
+            self._wake()
+
+    def ask(self) -> None:
+        """Ask what the backend does, if it is time to; take in what was answered."""
+        if self._looking is not None and self._looking.done:
+            self.seen, self._looking = self._looking.result(), None
+            self._size = self.seen.size if self._chore is None else None
+        now = time.monotonic()
+        if self._looking is None and self._data is not None and now - self._asked >= _ASK_SECONDS:
+            self._asked = now
+            self._looking = Task(partial(_look, self._data, self._size))
+
+    def abandon(self) -> None:
+        """Leave no timer behind, and nothing that installs."""
+        if bpy.app.timers.is_registered(self._timer):
+            bpy.app.timers.unregister(self._timer)
+        if self._chore is not None:
+            self.cancel()
+            if self._chore.progress is not None:
+                self._task.wait()
+            self._chore = self._task = None
+
+    def _wake(self) -> None:
+        if not bpy.app.timers.is_registered(self._timer):
+            # It outlives the opening of another file: the backend does not depend on the open one.
+            bpy.app.timers.register(self._timer, first_interval=0.0, persistent=True)
+
+    def _tick(self) -> float | None:
+        self.step()
+        self.ask()
+        _redraw()
+        looks = time.monotonic() - self._looked < _LOOKING_SECONDS
+        if self._chore is not None:
+            return SECONDS_BETWEEN_STEPS
+        return _ASK_SECONDS if looks else None
+
+
+def _look(data: Path, size: int | None) -> Seen:
+    return Seen(server=running.look(data), size=install.size(data) if size is None else size)
+
+
+def _redraw() -> None:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("PREFERENCES", "VIEW_3D"):
+                area.tag_redraw()
+
+
+care = Care()

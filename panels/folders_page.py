@@ -1,0 +1,21 @@
+"""The part of the preferences' page with paths."""
+
+from __future__ import annotations
+
+from bpy.types import Context
+
+from ..preferences import DepthshotPreferences, preferences
+
+
+def draw(page: DepthshotPreferences, context: Context) -> None:
+    """Draw each path, and below each empty field what is used instead."""
+    current = preferences(context)
+    column = page.layout.column()
+    for name, value in (
+        ("takes_folder", current.takes),
+        ("backend_python", current.backend_python),
+        ("data_folder", current.data),
+    ):
+        column.prop(page, name)
+        if not getattr(page, name):
+            column.label(text=str(value), icon="BLANK1")
