@@ -128,13 +128,13 @@ class Take:
         }
 
     @classmethod
-    def from_json(cls, value: object) -> Take:
+    def from_json(cls, value: object, *, error: type[TakeError] = TakeError) -> Take:
         """Read the content of `take.json`.
 
         Raises:
-            TakeError: a field is missing or wrong.
+            TakeError: another version wrote it; `error`: a field is missing or wrong.
         """
-        fields = Fields.of(value, place=TAKE_FILE, error=TakeError)
+        fields = Fields.of(value, place=TAKE_FILE, error=error)
         protocol = fields.get("protocol")
         if protocol != PROTOCOL or isinstance(protocol, bool):
             raise TakeError(
@@ -215,8 +215,12 @@ def _files(fields: Fields) -> dict[str, str]:
         try:
             check_path(path, place=f"{TAKE_FILE}: a name in 'files'")
         except ShotError as reason:
-            raise TakeError(str(reason)) from reason
+            raise fields.error(str(reason)) from reason
     return {path: files.text(path, most=64) for path in files.values}
+
+
+class _DamagedError(TakeError):
+    """The content of a record is not as it was written."""
 
 
 def read_take(folder: Path) -> Take:
@@ -226,8 +230,32 @@ def read_take(folder: Path) -> Take:
         TakeError: the take is unfinished or its record is damaged.
     """
     if not (folder / TAKE_FILE).is_file():
-        raise TakeError(f"'{folder.name}' is no finished take: it has no {TAKE_FILE}.")
-    return Take.from_json(read_json(folder / TAKE_FILE, error=TakeError, largest=MAX_JSON_BYTES))
+        raise TakeError(_why_no_take(folder))
+    try:
+        value = read_json(folder / TAKE_FILE, error=_DamagedError, largest=MAX_JSON_BYTES)
+        return Take.from_json(value, error=_DamagedError)
+    except _DamagedError as reason:
+        flaw = str(reason).partition("; ")[0].rstrip(".")
+        raise TakeError(
+            f"The record of the take '{folder.name}' is damaged ({flaw}); bring {TAKE_FILE} back"
+            " from a backup, or generate the take again."
+        ) from reason
+
+
+def _why_no_take(folder: Path) -> str:
+    if not folder.is_dir():
+        return (
+            f"The take's folder '{folder}' is not there; bring it back, or choose the folder where"
+            " it is now."
+        )
+    if (folder.parent / TAKE_FILE).is_file():
+        return f"'{folder.name}' is a part of the take '{folder.parent.name}'; choose that folder."
+    if (folder / FRAMES).is_dir():
+        return (
+            f"'{folder.name}' is no finished take: it has no {TAKE_FILE}, because its generation"
+            " was interrupted; choose Fetch Take if it is offered, or generate it again."
+        )
+    return f"'{folder.name}' is no take; choose the folder that has {TAKE_FILE} in it."
 
 
 def verify_take(folder: Path) -> Take:
@@ -242,7 +270,10 @@ def verify_take(folder: Path) -> Take:
         if not file.is_file():
             raise TakeError(f"The take has lost '{path}'; generate it again.")
         if hash_file(file) != expected:
-            raise TakeError(f"The take's '{path}' was changed after it was made.")
+            raise TakeError(
+                f"The take's '{path}' was changed after it was made; bring it back from a backup,"
+                " or generate the take again."
+            )
     return take
 
 

@@ -72,13 +72,13 @@ class DEPTHSHOT_OT_place_take(Operator):
         """Place it and say where it is."""
         try:
             folder = Path(bpy.path.abspath(self.directory))
-            take, changed = _read(folder)
+            take, notes = _read(folder)
             landed = _land(context, self.target, folder, take)
             settle(preferences(context).data, open_file(), folder)
         except DepthshotError as reason:
             self.report({"ERROR"}, str(reason))
             return {"CANCELLED"}
-        notes = [*changed, *landed.notes]
+        notes += landed.notes
         for sentence in notes:
             self.report({"WARNING"}, sentence)
         message = landed.in_words(take)
@@ -95,21 +95,28 @@ def _read(folder: Path) -> tuple[Take, list[str]]:
     """Return the take in a folder, and what to know about its files.
 
     Raises:
-        TakeError: there is no finished take, or a file of it is missing.
+        TakeError: there is no finished take. (Whether a file is missing that is needed, the target
+            finds out.)
     """
     take = read_take(folder)
-    changed = []
+    lost, changed = [], []
     for path, expected in take.files.items():
         if not (folder / path).is_file():
-            raise TakeError(f"The take has lost '{path}'; generate it again.")
-        if hash_file(folder / path) != expected:
+            lost.append(path)
+        elif hash_file(folder / path) != expected:
             changed.append(path)
-    if not changed:
-        return take, []
-    return take, [
-        f"{len(changed)} of the take's files are not as they were made, '{changed[0]}' first; if"
-        " nobody has retouched them, they are damaged: generate the take again."
-    ]
+    notes = []
+    if lost:
+        notes.append(
+            f"{len(lost)} of the take's files are gone, '{lost[0]}' first; what it landed as needs"
+            " none of them, but bring them back or generate the take again to use it otherwise."
+        )
+    if changed:
+        notes.append(
+            f"{len(changed)} of the take's files are not as they were made, '{changed[0]}' first;"
+            " if nobody has retouched them, they are damaged: generate the take again."
+        )
+    return take, notes
 
 
 def _land(context: Context, identifier: str, folder: Path, take: Take) -> Landed:

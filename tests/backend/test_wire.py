@@ -329,9 +329,36 @@ class TestTake:
         with pytest.raises(TakeError, match=name if name != "protocol" else "another version"):
             Take.from_json({**self.take().to_json(), name: value})
 
-    def test_an_unfinished_take(self, tmp_path: Path):
-        with pytest.raises(TakeError, match="no finished take"):
-            read_take(tmp_path)
+    def test_each_folder_without_a_take_is_told_its_own_way_out(self, tmp_path: Path):
+        (tmp_path / "begun/frames").mkdir(parents=True)
+        (tmp_path / "other").mkdir()
+        (tmp_path / "whole/frames").mkdir(parents=True)
+        (tmp_path / "whole/take.json").write_text(json.dumps(self.take().to_json()))
+        (tmp_path / "torn").mkdir()
+        (tmp_path / "torn/take.json").write_text("{")
+        (tmp_path / "short").mkdir()
+        (tmp_path / "short/take.json").write_text('{"protocol": 1}')
+        (tmp_path / "new").mkdir()
+        (tmp_path / "new/take.json").write_text('{"protocol": 99}')
+        back = "bring take.json back from a backup, or generate the take again."
+        flaw = "take.json is not valid JSON: it goes wrong in line 1, at character 2"
+        sentences = {
+            "gone": f"The take's folder '{tmp_path / 'gone'}' is not there; bring it back, or"
+            " choose the folder where it is now.",
+            "begun": "'begun' is no finished take: it has no take.json, because its generation was"
+            " interrupted; choose Fetch Take if it is offered, or generate it again.",
+            "other": "'other' is no take; choose the folder that has take.json in it.",
+            "whole/frames": "'frames' is a part of the take 'whole'; choose that folder.",
+            "torn": f"The record of the take 'torn' is damaged ({flaw}); {back}",
+            "short": "The record of the take 'short' is damaged (take.json: the field 'frames' is"
+            f" missing); {back}",
+            "new": "take.json was written by another version of Depthshot; generate it again.",
+        }
+        for name, sentence in sentences.items():
+            with pytest.raises(TakeError) as refused:
+                read_take(tmp_path / name)
+            assert str(refused.value) == sentence
+        assert read_take(tmp_path / "whole") == self.take()
 
     def test_a_lost_and_a_changed_file(self, tmp_path: Path):
         (tmp_path / "take.json").write_text(json.dumps(self.take().to_json()))

@@ -87,7 +87,7 @@ def test_another_session_can_place_it_too(scene, folder, tmp_path):
             "is no finished take: it has no take.json",
         ),
         (lambda folder: (folder / "take.json").write_text("{"), r"take\.json"),
-        (lambda folder: (folder / "mask/0006.png").unlink(), "The take has lost 'mask/0006.png'"),
+        (lambda folder: (folder / "frames/0006.png").unlink(), "has lost 'frames/0006.png'"),
     ],
 )
 def test_what_is_no_take_is_refused_and_changes_nothing(scene, folder, damage, reason):
@@ -97,6 +97,19 @@ def test_what_is_no_take_is_refused_and_changes_nothing(scene, folder, damage, r
         with pytest.raises(RuntimeError, match=reason):
             place(target, folder)
     assert differences(before, session_state()) == []
+
+
+def test_a_lost_mask_is_no_obstacle_where_none_is_needed(scene, folder):
+    (folder / "mask/0006.png").unlink()
+    for target in TARGETS:
+        if target.ID == "COMPOSITOR":
+            with pytest.raises(RuntimeError, match="The take has lost 'mask/0006.png'"):
+                place(target, folder)
+            continue
+        assert place(target, folder) == {"FINISHED"}
+        assert bpy.context.window_manager.depthshot.warnings.startswith(
+            "1 of the take's files are gone, 'mask/0006.png' first; what it landed as needs none"
+        )
 
 
 def test_retouched_files_are_said_and_land(scene, folder):
