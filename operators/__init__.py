@@ -8,6 +8,7 @@ from . import (
     backend_install,
     backend_server,
     backend_startup,
+    export,
     generate,
     place,
     replace,
@@ -16,6 +17,7 @@ from . import (
 )
 from .attachment import attachment
 from .backend_care import care
+from .exporter import exporter
 from .runner import runner
 
 CLASSES = (
@@ -24,6 +26,7 @@ CLASSES = (
     *show.CLASSES,
     *sequence.CLASSES,
     *replace.CLASSES,
+    *export.CLASSES,
     *backend_install.CLASSES,
     *backend_server.CLASSES,
 )
@@ -41,6 +44,7 @@ def unregister() -> None:
     """Remove the operators; a generation that runs is left to the backend."""
     backend_startup.unregister()
     runner.abandon()
+    exporter.abandon()
     care.abandon()
     attachment.close()
     _unregister_classes()

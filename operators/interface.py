@@ -37,6 +37,14 @@ def occupied(ignored: frozenset[str]) -> str | None:
     return f"the tool “{min(tools)}”" if tools else None
 
 
+def redraw(*kinds: str) -> None:
+    """Have the editors of these kinds drawn again, in every window."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in kinds:
+                area.tag_redraw()
+
+
 def push_undo(message: str) -> None:
     """Make one undo step of what was changed since the last one."""
     windows = bpy.context.window_manager.windows

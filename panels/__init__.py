@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-from . import sequencer, sidebar
+from . import export, sequencer, sidebar
 
-CLASSES = (*sidebar.CLASSES, *sequencer.CLASSES)
+CLASSES = (*sidebar.CLASSES, *export.CLASSES, *sequencer.CLASSES)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

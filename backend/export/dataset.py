@@ -14,7 +14,7 @@ from .captures import find_capture, reader_of
 from .frames import TakeFrames
 from .nerfstudio import DatasetSettings, DatasetWriter
 from .views import views_of_shot, views_of_take
-from .whole import written_whole
+from .whole import check_target, written_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ def export_dataset(
         StorageError: `target` cannot be written.
         Cancelled: as asked; nothing is left.
     """
+    check_target(target)  # first: to find a take's shot can take a while
     frames = TakeFrames(source) if _is_take(source) else None
     reader = _shot_of(frames.take, shot, captures) if frames is not None else ShotReader(source)
     if stills and frames is not None:
