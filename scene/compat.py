@@ -111,11 +111,6 @@ def disused_compositor(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
     return None if scene.use_nodes else scene.node_tree
 
 
-def pass_through(scene: bpy.types.Scene) -> bpy.types.NodeTree:
-    """Give a scene that has no compositor one that leaves the render as it is."""
-    tree = new_compositor(scene)
-    layers = tree.nodes.new(RENDER_LAYERS)
-    layers.scene = scene
 def drop_compositor(scene: bpy.types.Scene) -> None:
     """Take the scene's compositor away; before Blender 5 the nodes stay, switched off."""
     if not hasattr(scene, "compositing_node_group"):
@@ -127,6 +122,11 @@ def drop_compositor(scene: bpy.types.Scene) -> None:
         bpy.data.node_groups.remove(tree)
 
 
+def pass_through(scene: bpy.types.Scene) -> bpy.types.NodeTree:
+    """Give a scene that has no compositor one that leaves the render as it is."""
+    tree = new_compositor(scene)
+    layers = tree.nodes.new(RENDER_LAYERS)
+    layers.scene = scene
     # Without a compositor, what is saved is the first view layer that is rendered.
     rendered = [layer.name for layer in scene.view_layers if layer.use]
     if rendered:
