@@ -34,6 +34,8 @@ def index(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    # pip keeps nothing that came from where it does not trust.
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")
     monkeypatch.delenv(place.CACHE_VARIABLE, raising=False)
     yield index
     index.close()

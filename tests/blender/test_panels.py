@@ -71,7 +71,9 @@ def in_a_sidebar(*, width=330):
         window_manager=bpy.context.window_manager,
         view_layer=bpy.context.view_layer,
         region=SimpleNamespace(width=width),
-        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0)),
+        preferences=SimpleNamespace(
+            system=SimpleNamespace(ui_scale=1.0), addons=bpy.context.preferences.addons
+        ),
     )
 
 

@@ -1,0 +1,246 @@
+"""Looking after the backend: buttons, their reasons, the page; with a real server and doctor."""
+
+import os
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import bpy
+import pytest
+from bl_ext.devrepo.depthshot.backend import running
+from bl_ext.devrepo.depthshot.backend.errors import SetupError
+from bl_ext.devrepo.depthshot.backend.rendezvous import read_server
+from bl_ext.devrepo.depthshot.backend.setup import install, place
+from bl_ext.devrepo.depthshot.backend.setup.progress import Progress
+from bl_ext.devrepo.depthshot.operators import backend_chores, backend_state
+from bl_ext.devrepo.depthshot.operators.backend_care import Chore, care
+from bl_ext.devrepo.depthshot.operators.request import why_not
+from bl_ext.devrepo.depthshot.operators.runner import runner
+from bl_ext.devrepo.depthshot.panels import backend_page
+from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE, preferences
+
+from tests.blender.test_panels import Layout, in_a_sidebar, names
+
+OPERATORS = bpy.ops.depthshot
+
+
+@pytest.fixture
+def page(stored, tmp_path, monkeypatch):
+    """The stored preferences of somebody who has installed nothing and may use the network."""
+    monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
+    stored.data_folder = str(tmp_path / "data")
+    system = bpy.context.preferences.system
+    before = system.use_online_access
+    system.use_online_access = True
+    care.__init__()
+    yield stored
+    care.abandon()
+    care.__init__()
+    system.use_online_access = before
+    for name in ("device", "starts_itself"):
+        stored.property_unset(name)
+
+
+@pytest.fixture(scope="module")
+def checkout_python(backend_python):
+    return os.environ[PYTHON_VARIABLE]
+
+
+@pytest.fixture
+def served(checkout_python, page):
+    """The same with the backend of this checkout in the field Backend Python."""
+    page.backend_python = checkout_python
+    yield page
+    running.stop(preferences(bpy.context).data)
+
+
+def draw(page) -> Layout:
+    layout = Layout()
+    names = ("device", "starts_itself", "takes_folder", "backend_python", "data_folder")
+    values = {name: getattr(page, name) for name in names}
+    context = in_a_sidebar(width=2000)
+    context.preferences = SimpleNamespace(
+        system=Named(bpy.context.preferences.system), addons=bpy.context.preferences.addons
+    )
+    backend_page.draw(SimpleNamespace(layout=layout, bl_rna=page.bl_rna, **values), context)
+    return layout
+
+
+class Named:
+    """Blender's system preferences with the scale of a window's interface."""
+
+    ui_scale = 1.0
+
+    def __init__(self, system) -> None:
+        self.bl_rna = system.bl_rna
+
+
+def wait_until(true) -> None:
+    """Returns when `true()` is; fails if that takes too long."""
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def can(name: str) -> bool:
+    return getattr(OPERATORS, f"backend_{name}").poll()
+
+
+def labels(page) -> str:
+    return "\n".join(names(draw(page).drawn, "label"))
+
+
+def test_with_nothing_installed_it_says_so_and_what_it_needs(page):
+    said = labels(page)
+    assert "Not installed." in said
+    assert "Found: " in said
+    assert "GB to download" in said and "GB are free" in said
+    assert [can(name) for name in ("install", "repair", "remove", "cancel")] == [
+        *(True, False, False, False),
+    ]
+    assert [can(name) for name in ("start", "stop", "doctor", "log")] == [False] * 4
+
+
+def test_without_online_access_it_says_what_needs_it_and_shows_the_switch(page):
+    bpy.context.preferences.system.use_online_access = False
+    assert not can("install")
+    assert backend_state.why_offline() == (
+        "This needs the network; turn on Allow Online Access in Preferences > System"
+    )
+    drawn = draw(page).drawn
+    assert ("prop", "use_online_access") in drawn
+    assert "the only thing here that needs the network" in "\n".join(names(drawn, "label"))
+    bpy.context.preferences.system.use_online_access = True
+    assert ("prop", "use_online_access") not in draw(page).drawn
+
+
+def test_while_it_installs_the_page_shows_how_far_it_is_and_cancel(page, tmp_path):
+    go_on = threading.Event()
+    progress = Progress()
+
+    def function() -> str:
+        with progress.step("Packages", until=0.5, expected=4e6):
+            progress.line("Collecting scipy==1.17.1")
+            progress.line("Progress 1000000 of 4000000")
+            go_on.wait(60)
+        return "Installed."
+
+    care.begin(Chore("Installing", function, preferences(bpy.context).data, progress))
+    try:
+        wait_until(lambda: "scipy" in progress.text)
+        assert care.step()
+        drawn = draw(page).drawn
+        assert "Packages: scipy, 1 of 4 MB" in names(drawn, "label")
+        assert names(drawn, "operator") == ["depthshot.backend_cancel"]
+        (bar,) = (found for found in drawn if found[0] == "progress")
+        assert bar[1] == round(0.5 * 0.7 / 4, 3)
+        assert [can(name) for name in ("install", "remove", "cancel")] == [False, False, True]
+        assert backend_state.busy() == "Installing the backend; wait for it or cancel it"
+        assert OPERATORS.backend_cancel() == {"FINISHED"}
+        assert progress.cancelled
+    finally:
+        go_on.set()
+    wait_until(lambda: not care.step())
+    assert (care.message, care.failed) == ("Installed.", False)
+    assert "Installed." in labels(page)
+
+
+def test_an_installation_that_fails_says_why(page, monkeypatch):
+    def fail(*_, **__):
+        raise SetupError("The package index cannot be reached: connect to the network.")
+
+    monkeypatch.setattr(install, "install", fail)
+    with pytest.raises(RuntimeError, match="cannot be reached"):
+        OPERATORS.backend_install()
+    assert care.failed
+    assert "cannot be reached" in labels(page)
+
+
+def test_what_is_installed_is_said_by_the_operator(page, monkeypatch):
+    asked = {}
+
+    def succeed(data: Path, **options):
+        asked.update(options, data=data)
+        options["progress"].note("One thing.")
+        return place.State(place.Kind.READY, "Installed for: CPU.")
+
+    monkeypatch.setattr(install, "install", succeed)
+    page.device = "AMD"
+    assert OPERATORS.backend_install() == {"FINISHED"}
+    assert (asked["device"], asked["data"]) == ("AMD", Path(page.data_folder))
+    assert care.notes == ("One thing.",)
+    assert "One thing." in labels(page)
+
+
+def test_an_interrupted_installation_asks_for_repair_and_generates_nothing(page, unsaved):
+    data = preferences(bpy.context).data
+    (data / "env").mkdir(parents=True)
+    assert "An installation was interrupted" in labels(page)
+    assert can("repair")
+    with pytest.raises(RuntimeError, match="The backend cannot be used: An installation was"):
+        OPERATORS.generate()
+
+
+def test_generate_says_where_to_install(page, unsaved):
+    assert why_not(bpy.context) is None
+    with pytest.raises(RuntimeError, match="not installed; press Install in Edit > Preferences"):
+        OPERATORS.generate()
+
+
+def test_started_and_stopped_by_hand(served):
+    data = preferences(bpy.context).data
+    assert "Backend Python is used" in labels(served)
+    assert OPERATORS.backend_start() == {"FINISHED"}
+    assert care.keeps_server
+    assert read_server(data) is not None
+    assert not can("start") and can("stop") and can("log")
+    care.look(data)
+    wait_until(lambda: care.ask() or (care.seen is not None and care.seen.server is not None))
+    assert care.seen.size > 0
+    wait_until(lambda: any(care.seen.server.devices) or look_again())
+    assert "Running on cpu: no job" in labels(served)
+    assert OPERATORS.backend_stop() == {"FINISHED"}
+    assert not care.keeps_server
+    assert read_server(data) is None
+    assert not can("stop") and can("start")
+
+
+def look_again() -> bool:
+    care._asked = float("-inf")
+    care.ask()
+    return False
+
+
+def test_the_doctor_is_drawn(served):
+    assert OPERATORS.backend_doctor() == {"FINISHED"}
+    assert {"torch", "devices", "data folder"} <= {name for name, _, _ in care.checks}
+    assert "torch: 2." in labels(served)
+
+
+def test_a_python_without_the_backend_is_no_patient(served, tmp_path):
+    served.backend_python = str(tmp_path / "nothing")
+    assert not can("doctor") and not can("start")
+    assert "There is no Python at" in backend_state.why_no_backend(bpy.context)
+    care.run(backend_chores.examining(preferences(bpy.context)))
+    assert care.failed
+    assert "press Repair" in care.message
+
+
+def test_removing_stops_the_server_first(served):
+    data = preferences(bpy.context).data
+    assert OPERATORS.backend_start() == {"FINISHED"}
+    (data / "takes" / "mine").mkdir(parents=True)
+    assert OPERATORS.backend_remove() == {"FINISHED"}
+    assert "Removed, but for what is yours" in care.message
+    assert [path.name for path in data.iterdir()] == ["takes"]
+    (data / "takes" / "mine").rmdir()
+    assert OPERATORS.backend_remove() == {"FINISHED"}
+    assert not data.exists()
+
+
+def test_nothing_is_done_to_the_backend_while_a_take_is_made(page, monkeypatch):
+    monkeypatch.setattr(runner, "_generation", object())
+    assert backend_state.busy() == "A take is being generated; wait for it or cancel it"
+    assert [can(name) for name in ("install", "remove", "start", "stop")] == [False] * 4
