@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 import shutil
 import tempfile
 import time
@@ -14,6 +15,8 @@ from ..backend.paths import make_private
 
 log = logging.getLogger(__name__)
 
+USED_NAMES = ".used-names"
+"""File in a folder for takes: the names that takes there have ever had, one a line."""
 ABANDONED_SECONDS = 24 * 3600.0
 
 
@@ -49,15 +52,23 @@ def check_takes_folder(takes: Path) -> None:
 
 
 def new_take_folder(takes: Path, label: str) -> Path:
-    """Make an empty folder `<label>-<number>` in `takes` with the first free number; return it.
+    """Make an empty folder `<label>-<number>` in `takes`; return it.
+
+    No number is used a second time, also when its take was removed: strips and images in files that
+    are not open go on naming the old one.
 
     Raises:
         StorageError: it cannot be made.
     """
     try:
         takes.mkdir(parents=True, exist_ok=True)
-        for number in itertools.count(1):
+        used = {path.name for path in takes.iterdir()} | _names_used(takes)
+        numbers = (_number(name, label) for name in used)
+        for number in itertools.count(max(numbers, default=0) + 1):
             folder = takes / f"{label}-{number:03d}"
+            # Noted first: two Blenders can note the same name, but only one makes the folder.
+            with (takes / USED_NAMES).open("a", encoding="utf-8") as stream:
+                stream.write(f"{folder.name}\n")
             try:
                 folder.mkdir()
             except FileExistsError:
@@ -65,6 +76,19 @@ def new_take_folder(takes: Path, label: str) -> Path:
             return folder
     except OSError as reason:
         raise _unwritable(takes, reason) from reason
+
+
+def _names_used(takes: Path) -> set[str]:
+    try:
+        return set((takes / USED_NAMES).read_text(encoding="utf-8", errors="replace").splitlines())
+    except FileNotFoundError:
+        return set()
+
+
+def _number(name: str, label: str) -> int:
+    """Return the number in a folder's name, 0 where it is of another label."""
+    found = re.fullmatch(rf"{re.escape(label)}-([0-9]{{3,9}})", name)
+    return int(found[1]) if found else 0
 
 
 def sweep(data: Path, *, older_than: float = ABANDONED_SECONDS) -> None:
@@ -84,6 +108,8 @@ def sweep(data: Path, *, older_than: float = ABANDONED_SECONDS) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+        except FileNotFoundError:
+            continue  # its own Blender is at work on it or has removed it
         except OSError as reason:
             log.warning("%s was left behind and cannot be removed: %s", path, reason)
 
