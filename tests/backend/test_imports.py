@@ -26,6 +26,7 @@ REACHABLE = (
     "formats",
     "geometry",
     "locks",
+    "marks",
     "models",
     "paths",
     "rendezvous",
