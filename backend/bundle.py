@@ -6,6 +6,7 @@ again while bytes flow, and only the files that `shot.json` names leave the arch
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -97,7 +98,8 @@ def pack(folder: Path, archive: Path, *, shot: Shot | None = None) -> None:
                 target.write(folder / name, name)
         part.replace(archive)
     except OSError as reason:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing can be written, nothing can be removed
+            part.unlink(missing_ok=True)
         raise _storage(archive, reason) from reason
 
 
@@ -225,7 +227,8 @@ def _extract(stream: BinaryIO, packed: int, folder: Path) -> None:
         total = sum(entry.file_size for entry in chosen)
         if shutil.disk_usage(folder).free < total:
             raise StorageError(
-                f"The shot needs {total / 1024**2:.0f} MB on disk, more than is free; make room."
+                f"The shot needs {max(total / 1024**2, 0.1):.1f} MB on disk, more than is free;"
+                " free some space."
             )
         for entry in chosen:
             _write(folder / entry.filename, _stream(source, entry))

@@ -68,14 +68,19 @@ def _fetch(connection: Connection, job_id: str, folder: Path, *, path: str, dige
     file.parent.mkdir(parents=True, exist_ok=True)
     kind, frame = match.groups()
     received = hashlib.sha256()
-    with (
-        connection.open("GET", f"/v1/shots/{job_id}/{_ROUTES[kind]}/{int(frame)}") as response,
-        file.open("wb") as stream,
-    ):
-        for chunk in connection.chunks(response, _STEP):
-            received.update(chunk)
-            stream.write(chunk)
-    if received.hexdigest() != digest:
-        raise TakeError(
-            f"The take's '{path}' is not what its record says; generate the shot again."
-        )
+    part = file.with_name(f".{file.name}.part")  # a Blender that is killed leaves no torn picture
+    try:
+        with (
+            connection.open("GET", f"/v1/shots/{job_id}/{_ROUTES[kind]}/{int(frame)}") as response,
+            part.open("wb") as stream,
+        ):
+            for chunk in connection.chunks(response, _STEP):
+                received.update(chunk)
+                stream.write(chunk)
+        if received.hexdigest() != digest:
+            raise TakeError(
+                f"The take's '{path}' is not what its record says; generate the shot again."
+            )
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

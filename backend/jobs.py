@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import shutil
 import sqlite3
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_CRASHES = 3
 KEEP_DAYS = 30
+_LONGEST_PATH = 480  # bytes; SQLite takes 512 with the name of the table in it
 
 
 class JobStore:
@@ -288,6 +290,11 @@ class JobStore:
 
 
 def _storage(folder: Path, reason: Exception) -> StorageError:
+    if len(os.fsencode(folder)) > _LONGEST_PATH:
+        return StorageError(
+            f"The path of the backend's job table in '{folder}' is too long for a database; choose"
+            " a data folder with a shorter one in the preferences."
+        )
     return StorageError(
         f"The backend's job table in '{folder}' cannot be used ({reason}); free some space, or"
         " choose another data folder in the preferences."

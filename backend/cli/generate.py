@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import Cancelled, SettingError
+from ..errors import Cancelled, SettingError, ShotError
 from ..formats import PNG8, PNG16, check_written
 from ..models import cards
 from .talk import json_lines, progress_bar, stop_on_signal
@@ -84,7 +84,11 @@ def _settings(pairs: list[str]) -> dict[str, object]:
 
 @contextlib.contextmanager
 def _shot_folder(shot: Path) -> Iterator[Path]:
-    if shot.is_dir():
+    try:
+        is_folder = shot.is_dir()
+    except OSError as reason:  # a name that no disk can hold
+        raise ShotError(f"The shot '{shot}' cannot be read: {reason.strerror}.") from reason
+    if is_folder:
         yield shot
         return
     from ..bundle import unpack
