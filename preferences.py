@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
@@ -21,6 +21,15 @@ PYTHON_VARIABLE = "DEPTHSHOT_BACKEND_PYTHON"
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A backend on another machine, as the artist has typed it (`backend.remote` reads it)."""
+
+    address: str
+    token: str = field(repr=False)
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Preferences:
     """The preferences as the operators use them.
 
@@ -30,6 +39,7 @@ class Preferences:
         data: Folder of the captures, the job store, the weights and the backend's environment.
         device: What the backend is installed for, AUTO to find out.
         starts_itself: Whether the backend starts with Blender.
+        elsewhere: The backend on another machine that is used instead, None for this one's.
     """
 
     takes: Path
@@ -37,6 +47,7 @@ class Preferences:
     data: Path
     device: str = AUTO
     starts_itself: bool = False
+    elsewhere: Elsewhere | None = None
 
     @property
     def own_environment(self) -> bool:
@@ -56,7 +67,14 @@ def preferences(context: Context) -> Preferences:
         data=data,
         device=stored.device,
         starts_itself=stored.starts_itself,
+        elsewhere=_elsewhere(stored),
     )
+
+
+def _elsewhere(stored: AddonPreferences) -> Elsewhere | None:
+    if not stored.use_elsewhere:
+        return None
+    return Elsewhere(stored.elsewhere_address, stored.elsewhere_token, stored.elsewhere_fingerprint)
 
 
 def _path(text: str) -> Path | None:
@@ -111,11 +129,39 @@ class DepthshotPreferences(AddonPreferences):
         default=False,
     )
 
+    use_elsewhere: BoolProperty(
+        name="Use a Backend on Another Machine",
+        description="Send shots to a backend that runs elsewhere, over TLS or through a tunnel",
+        default=False,
+    )
+    elsewhere_address: StringProperty(
+        name="Address",
+        description="https://NAME:8765 with the name and port of the other machine, or"
+        " http://127.0.0.1:8765 for a tunnel to it",
+    )
+    elsewhere_token: StringProperty(
+        name="Token",
+        description="What 'python -m backend token' prints on the other machine. Blender keeps it"
+        " unencrypted with the other preferences",
+        subtype="PASSWORD",
+    )
+    elsewhere_fingerprint: StringProperty(
+        name="Fingerprint",
+        description="SHA-256 of the certificate, as the backend prints it when it starts. Empty:"
+        " the certificate has to be one that this system trusts",
+    )
+
     def draw(self, context: Context) -> None:
         """Draw the page."""
-        from .panels import backend_page, folders_page  # panels read the preferences
+        from .panels import (  # panels read the preferences
+            backend_page,
+            elsewhere_page,
+            folders_page,
+        )
 
-        backend_page.draw(self, context)
+        elsewhere_page.draw(self, context)
+        if not self.use_elsewhere:
+            backend_page.draw(self, context)
         folders_page.draw(self, context)
 
 

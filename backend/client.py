@@ -39,11 +39,18 @@ _UPLOAD_SECONDS = 1800.0  # after the last byte is sent the server still unpacks
 _STREAM_SILENT_SECONDS = 15.0  # the server says something every 2 seconds
 _RECONNECTS = 5
 _FIRST_PAUSE = 0.2
+_LONGEST_NAME = 60
 _ALIVE = Event("progress")  # a sign of life in a stream
 
 
 class Backend:
-    """An attached client: holds a lease on the server until it is closed."""
+    """An attached client: holds a lease on the server until it is closed.
+
+    Attributes:
+        address: Where the server is, "" for the backend of this machine.
+        machine: Name of its machine, "" for this one.
+        store: What it calls the place its jobs are kept in.
+    """
 
     def __init__(self, place: Local | Remote) -> None:
         """Start or attach.
@@ -86,15 +93,15 @@ class Backend:
         """Return what the backend does: `state` starting, ready, busy or failed, and `why`."""
         return self._ask("GET", "/v1/health")
 
-    def hello(self) -> dict:
-        """Return who answers: `machine`, `store`, `software`, `pid`, `draining`, ..."""
-        self._be_attached()
-        return self._connection.hello()
-
-    def where(self) -> str:
-        """Return the machine and its devices in words: "render-box (cuda:0, cuda:1)"."""
-        devices = ", ".join(each["device"] or "starting" for each in self.health()["devices"])
-        return f"{self.hello().get('machine') or 'another machine'} ({devices or 'no device'})"
+    def in_words(self) -> str:
+        """Return where the server is and what it does: "render-box (cuda:0): ready, no job"."""
+        health = self.health()
+        lanes = health["devices"]
+        devices = ", ".join(each["device"] for each in lanes if each["device"]) or "starting"
+        working = sum(each["job"] is not None for each in lanes)
+        jobs = f"{working} running, {health['queued']} waiting" if working else "no job"
+        what = health["why"] if health["state"] == "failed" else jobs
+        return f"{self.machine or 'this machine'} ({devices}): {health['state']}, {what}"
 
     def submit(
         self,
@@ -210,6 +217,7 @@ class Backend:
             self._connection = Connection(self._place.attach())
             try:
                 self._pause = self._renew()
+                self._learn()
                 return
             except (BackendLost, RequestRefused):  # it was just ending: its lease had run out
                 if last:
@@ -238,6 +246,15 @@ class Backend:
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._closed.is_set()
+
+    def _learn(self) -> None:
+        """Note who answers; what a stranger of an earlier version does not say is ""."""
+        hello = self._connection.hello()
+        self.store = str(hello.get("store", ""))[:_LONGEST_NAME]
+        self.address = self.machine = ""
+        if self._connection.info.elsewhere:
+            self.address = self._connection.info.url
+            self.machine = str(hello.get("machine", ""))[:_LONGEST_NAME] or self.address
 
     def _ask(self, method: str, path: str) -> dict:
         """Send a request; once more if another server has taken over in the meantime."""

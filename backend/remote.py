@@ -114,7 +114,7 @@ def _url(address: str) -> str:
         host, port = parts.hostname or "", parts.port or DEFAULT_PORT
     except ValueError:  # a port that is none, brackets that do not close
         host, port, parts = "", 0, urlsplit("")
-    bare = not (parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc)
+    bare = not parts.path.strip("/") and not set(rest) & set("?#@\\")
     if scheme not in ("https", "http") or not bare or not _is_host(host):
         raise AddressRefused(
             f"“{address[:80]}” is no address of a backend; write https://NAME:{DEFAULT_PORT} with"
@@ -130,7 +130,7 @@ def _url(address: str) -> str:
             )
         if host.lower() == "localhost":
             host = "127.0.0.1"  # whatever a resolver would say
-    return f"{scheme}://{in_url(host)}:{port}"
+    return f"{scheme}://{in_url(_shortest(host))}:{port}"
 
 
 def _is_host(host: str) -> bool:
@@ -139,6 +139,14 @@ def _is_host(host: str) -> bool:
         return not getattr(ipaddress.ip_address(host), "scope_id", None)
     except ValueError:
         return _NAME.fullmatch(host) is not None
+
+
+def _shortest(host: str) -> str:
+    """Return an address as the server writes it, which compares the Host header with its own."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host
 
 
 def _pinned(fingerprint: str) -> str:

@@ -72,7 +72,7 @@ def read_server(data_dir: Path, protocol: int = PROTOCOL) -> ServerInfo | None:
     try:
         value = read_json(path, error=BackendError, largest=_LARGEST)
         fields = Fields.of(value, place=path.name, error=BackendError)
-        return ServerInfo(
+        info = ServerInfo(
             protocol=fields.integer("protocol", least=protocol, most=protocol),
             port=fields.integer("port", least=1, most=65_535),
             token=fields.text("token", most=200),
@@ -80,6 +80,8 @@ def read_server(data_dir: Path, protocol: int = PROTOCOL) -> ServerInfo | None:
             host=str(ip_address(fields.text("host", most=50, default="127.0.0.1"))),
             fingerprint=fields.text("fingerprint", most=64, default=""),
         )
+        # Without TLS the token is for this machine alone, whatever a file says.
+        return info if info.fingerprint or ip_address(info.host).is_loopback else None
     except (BackendError, ValueError):
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from . import (
+    backend_elsewhere,
     backend_install,
     backend_server,
     backend_startup,
@@ -28,6 +29,7 @@ CLASSES = (
     *replace.CLASSES,
     *export.CLASSES,
     *backend_install.CLASSES,
+    *backend_elsewhere.CLASSES,
     *backend_server.CLASSES,
 )
 

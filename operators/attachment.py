@@ -7,12 +7,11 @@ and for its model again. Nothing here touches bpy; `take` blocks and belongs int
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
-from ..backend.client import Backend
+from ..backend.client import Backend, Local, Remote
 from ..backend.errors import BackendLost
-from ..backend.paths import ROOT
 from ..preferences import Preferences
+from .backend_place import place_of
 
 # How long a loaded model may hold its memory while the artist looks at a take.
 IDLE_SECONDS = 180.0
@@ -25,7 +24,7 @@ class Attachment:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._backend: Backend | None = None
-        self._place: tuple[Path, Path] | None = None
+        self._place: Local | Remote | None = None
         self._users = 0
         self._timer: threading.Timer | None = None
 
@@ -33,10 +32,10 @@ class Attachment:
         """Return the backend, started or attached to if need be; give it back afterwards.
 
         Raises:
-            BackendError: it cannot be started.
+            BackendError: it cannot be started, or one elsewhere does not answer as it should.
             StorageError: the data folder cannot be written.
         """
-        place = (preferences.backend_python, preferences.data)
+        place = place_of(preferences)
         with self._lock:
             self._stop_timer()
             if self._backend is not None and self._place == place:
@@ -46,7 +45,7 @@ class Attachment:
                     self._backend.reattach()
             else:
                 self._close()
-                self._backend = Backend.start_or_attach(place[0], ROOT, place[1])
+                self._backend = Backend(place)
                 self._place = place
             self._users += 1
             return self._backend

@@ -28,5 +28,6 @@ def unregister() -> None:
 def start() -> None:
     """Start the backend if it is to start by itself and can."""
     stored = preferences(bpy.context)
-    if stored.starts_itself and not (busy() or why_no_backend(bpy.context)):
+    here = stored.elsewhere is None
+    if stored.starts_itself and here and not (busy() or why_no_backend(bpy.context)):
         care.start(starting(stored))

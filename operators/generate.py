@@ -7,6 +7,7 @@ from bpy.types import Context, Operator
 
 from ..backend.errors import DepthshotError, TargetError
 from ..preferences import preferences
+from .backend_place import check_elsewhere
 from .generation import Generation
 from .interface import open_file
 from .pending import claim_next, has_pending
@@ -93,6 +94,7 @@ class DEPTHSHOT_OT_fetch(_Starts):
     def begin(self, context: Context) -> Generation:
         """Return a generation that goes on with the job."""
         stored = preferences(context)
+        check_elsewhere(stored)
         claim = claim_next(stored.data, open_file())
         if claim is None:  # another Blender was faster
             raise TargetError(f"{NOTHING}.")

@@ -107,6 +107,7 @@ class Generation:
         self._preferences = preferences
         self._ignored = modal_operators()
         self._stop = threading.Event()
+        self._where = ""
         self._cancelling = False
         self._steps: Steps[None]
 
@@ -193,11 +194,15 @@ class Generation:
             Task(partial(job.release, attaching))
 
     def _resume(self, claim: Claim) -> Steps[None]:
-        attaching = Task(partial(attachment.take, self._preferences))
+        attaching = Task(partial(job.attach_to, claim.pending, self._preferences))
+        attached = False
         try:
             backend = yield from self._wait(attaching, Stage.ATTACH)
+            attached = True
             yield from self._finish(backend, Task(lambda: claim))
         finally:
+            if not attached:  # it can be tried again, once the backend is there
+                claim.release()
             Task(partial(job.release, attaching))
 
     def _capture(self, capture: Capture, attaching: Task[Backend]) -> Steps[None]:
@@ -261,6 +266,7 @@ class Generation:
 
     def _follow(self, backend: Backend, claim: Claim) -> Steps[None]:
         events = backend.follow(claim.pending.job)
+        self._where = f" on {backend.machine}" if backend.machine else ""
         try:
             last = None
             while last is None or not last.final:
@@ -284,7 +290,7 @@ class Generation:
         if event.kind == "progress":
             # Not in numbers: what a model counts is not always frames.
             part = f" {event.done / event.total:.0%}" if event.total > 1 else ""
-            self.clock.at(Stage.RUN, event.share, detail=f"{event.phase}{part}")
+            self.clock.at(Stage.RUN, event.share, detail=f"{event.phase}{part}{self._where}")
         elif event.kind == "warning":
             self._warn([event.message])
 

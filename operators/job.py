@@ -16,17 +16,36 @@ from pathlib import Path
 
 from ..backend.bundle import pack
 from ..backend.client import Backend
-from ..backend.errors import Cancelled, StorageError, TakeError
+from ..backend.errors import AddressRefused, Cancelled, StorageError, TakeError
 from ..backend.formats import written_as
 from ..backend.take import TAKE_FILE, verify_take
+from ..preferences import Preferences
 from ..scene.capture import Capture
 from .attachment import attachment
+from .backend_place import where_it_is
 from .folders import new_take_folder, private_folder
 from .pending import Claim, Pending, note
 from .request import GenerationRequest
 from .task import Task
 
 log = logging.getLogger(__name__)
+
+
+def attach_to(pending: Pending, stored: Preferences) -> Backend:
+    """Take the backend that has a job, and see that it is that one.
+
+    Raises:
+        AddressRefused: the preferences name no backend elsewhere, or one that has other jobs.
+    """
+    backend = attachment.take(where_it_is(pending, stored))
+    if backend.machine and pending.store not in ("", backend.store):
+        attachment.give_back()
+        raise AddressRefused(
+            f"The take is with the backend at {pending.server}, and the one on {backend.machine}"
+            " has other jobs; set the address of the first in Edit > Preferences > Add-ons >"
+            " Depthshot and choose Fetch Take."
+        )
+    return backend
 
 
 def release(attaching: Task[Backend]) -> None:
@@ -68,6 +87,8 @@ def send(
         label=request.label,
         target=request.target,
         place=request.place,
+        server=backend.address,
+        store=backend.store,
         view=request.view,
     )
     try:

@@ -63,6 +63,8 @@ class Pending:
         target: Id of the target, and the place it is told.
         session: The session that asked for it.
         folder: Folder that the take is being fetched into, "" before.
+        server: Address of the backend that has the job, "" for the one of this machine.
+        store: What that backend calls the place its jobs are kept in, "" where it did not say.
         view: The view transform that scene-linear frames are made for, "" where none were asked
             for, as in notes from before there were formats.
     """
@@ -76,6 +78,8 @@ class Pending:
     place: str
     session: str = SESSION
     folder: str = ""
+    server: str = ""
+    store: str = ""
     view: str = ""
 
 
@@ -242,7 +246,8 @@ def _notes(data: Path, file: OpenFile) -> Iterator[Path]:
 def _read(path: Path) -> Pending:
     value = read_json(path, error=StorageError, largest=_LARGEST)
     fields = Fields.of(value, place=f"The note '{path}'", error=StorageError)
-    fields = dataclasses.replace(fields, values={"view": "", **fields.values})
+    earlier = {"view": "", "server": "", "store": ""}  # what earlier notes do not have
+    fields = dataclasses.replace(fields, values={**earlier, **fields.values})
     return Pending(
         **{name: fields.text(name, most=MOST_LETTERS) for name in Pending.__dataclass_fields__}
     )

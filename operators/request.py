@@ -21,6 +21,7 @@ from ..scene.capture import CaptureSettings
 from ..scene.color import linear_obstacle
 from ..scene.session import check_scene
 from ..scene.targets import chosen_place, find_target
+from .backend_place import check_elsewhere
 from .folders import check_takes_folder
 from .pending import MOST_LETTERS
 
@@ -102,6 +103,9 @@ def why_not(context: Context) -> str | None:
 
 
 def _check_backend(stored: Preferences) -> None:
+    check_elsewhere(stored)
+    if stored.elsewhere is not None:
+        return
     where = "in Edit > Preferences > Add-ons > Depthshot"
     if not stored.own_environment:
         if not stored.backend_python.is_file():

@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ..errors import BackendNotStarted, SettingError
+from ..errors import SettingError
 from ..paths import default_data_dir
 from ..remote import DEFAULT_PORT
 
@@ -77,7 +77,7 @@ def _check(options: argparse.Namespace) -> None:
         if not _NAME.fullmatch(name):
             raise SettingError(f"--name {name} is no name of a machine; give NAME or NAME:PORT.")
     if options.lease is not None and (options.host or options.tls_cert):
-        raise BackendNotStarted(
+        raise SettingError(
             "A server with --lease ends by itself, which is for the one that Blender starts; leave"
             " out --lease to serve other machines."
         )
