@@ -64,6 +64,22 @@ def test_a_movie_has_the_take_s_frames_size_and_rate(tmp_path, codec, name):
     assert (exporter.failed, exporter.warnings, exporter.running) == (False, (), False)
 
 
+@pytest.mark.parametrize(
+    ("codec", "name", "most"), [("h264", "film.mp4", 2.5), ("prores4444", "film.mov", 1.0)]
+)
+def test_blender_sees_the_movie_s_colours_as_the_frame_s(tmp_path, codec, name, most):
+    y, x = np.mgrid[:64, :96] / 96
+    pixels = np.rint(255 * np.stack([x, y, 1 - x * y], -1)).astype(np.uint8)
+    record = takes.make_take(tmp_path / "take", [pixels] * 2)
+    (tmp_path / "take/take.json").write_text(json.dumps(record.to_json()))
+    bpy.context.window_manager.depthshot.take = str(tmp_path / "take")
+    bpy.ops.depthshot.export_movie(filepath=str(tmp_path / name), codec=codec, quality="high")
+    error = takes.read(tmp_path / name) - pixels.astype(int)
+    assert np.abs(error).mean() < most
+    # A wrong matrix or range moves colours by eight and more.
+    assert np.abs(error.mean(axis=(0, 1))).max() < 2
+
+
 def test_what_to_know_about_a_movie_is_in_the_panel(tmp_path):
     last_take(tmp_path / "take", 2)
     (tmp_path / "take/frames/0002.png").write_bytes(takes.png(np.zeros((18, 32, 3), np.uint8)))
