@@ -1,7 +1,9 @@
 """The commands of `dev.py`."""
 
 import argparse
+import os
 import time
+from pathlib import Path
 
 from backend.errors import DepthshotError
 
@@ -86,8 +88,14 @@ def _test(arguments: list[str]) -> int:
     parser.add_argument("--blender", metavar="VERSION", help="the Blender to test against")
     parser.add_argument("--only", choices=suites.NAMES, help="run one suite")
     parser.add_argument("--ui", action="store_true", help="the tests in a real Blender window")
+    parser.add_argument(
+        "--pictures", metavar="DIR", type=Path, help="with --ui: make the manual's pictures there"
+    )
     parser.add_argument("--install-system-libraries", action="store_true")
     options, for_pytest = parser.parse_known_args(arguments)
+    if options.pictures:
+        options.pictures.mkdir(parents=True, exist_ok=True)
+        os.environ[window.PICTURES] = str(options.pictures.absolute())
     if options.ui and not _has_window():
         return 0
     return suites.main(

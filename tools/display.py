@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .console import DevError
 
-WIDTH, HEIGHT = 1280, 800
+WIDTH, HEIGHT = 1280, 1000
 # The header of an X window dump: 25 numbers of 32 bits, the most significant byte first.
 _HEADER = struct.Struct(">25I")
 
@@ -23,10 +23,12 @@ class Display:
     Attributes:
         name: what DISPLAY has to be, for example ":1".
         frame: the file that Xvfb keeps what it shows in.
+        process: the id of its process.
     """
 
     name: str
     frame: Path
+    process: int
 
     def rows(self) -> list[bytes]:
         """What is shown now: HEIGHT rows of WIDTH pixels of 3 bytes, red first."""
@@ -110,7 +112,7 @@ def display(command: list[str], folder: Path, *, inside: Path | None = None) -> 
         if not number:
             lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise DevError(f"Xvfb does not start: {lines[-1] if lines else 'it gives no reason'}")
-        yield Display(f":{number}", folder / "Xvfb_screen0")
+        yield Display(f":{number}", folder / "Xvfb_screen0", server.pid)
     finally:
         server.terminate()
         server.wait()

@@ -103,7 +103,7 @@ def ensure(*environments: Environment, install_libraries: bool = False) -> None:
     system.require_disk(root(), sum(environment.disk for environment in wanted))
 
     def make(environment: Environment) -> None:
-        with _only_one(root() / f"{environment.name}.lock"):
+        with only_one(root() / f"{environment.name}.lock"):
             # Another dev.py may have made it while this one waited.
             if not is_ready(environment):
                 _make(environment, interpreters[environment.version])
@@ -122,7 +122,7 @@ def _interpreter(version: tuple[int, int]) -> Path:
 
 
 @contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def only_one(path: Path) -> Iterator[None]:
     """Holds a file lock, which the system lets go of even when this process is killed."""
     with path.open("a+") as file:
         if os.name == "nt":

@@ -19,6 +19,8 @@ from .console import DevError
 from .display import Display, display
 
 VARIABLE = "BLENDER"
+# Names the folder that the tests put the manual's pictures into.
+PICTURES = "DEPTHSHOT_PICTURES"
 
 
 @dataclass(frozen=True, slots=True)

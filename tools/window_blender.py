@@ -97,19 +97,11 @@ def bring() -> None:
     if reason is not None:
         raise DevError(f"{reason}: name a Blender with BLENDER=/path/to/blender.")
     folder = root()
-    if folder.exists():
-        say("Debian's Blender: what is there is unfinished, so made again")
-        shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    system.require_disk(folder, DISK_BYTES)
-    folder.mkdir()
-    with step("Debian's Blender: packages (330 MB to download)"):
-        archives = _download(folder / "packages")
-    with step(f"Debian's Blender: unpacking {len(archives)} packages"):
-        _unpack(archives, folder)
-    shutil.rmtree(folder / "packages")
-    _settle(folder)
-    (folder / _STAMP).write_text(_stamp(), encoding="utf-8")
+    with environments.only_one(folder.with_suffix(".lock")):
+        # Another dev.py may have brought it while this one waited.
+        if not is_there():
+            _make(folder)
 
 
 def variables() -> dict[str, str]:
@@ -150,7 +142,23 @@ def xvfb() -> list[str]:
 
 
 def _stamp() -> str:
-    return f"{SUITE} {' '.join(PACKAGES)}\n"
+    # With its place, which is written into the programs.
+    return f"{SUITE} {root()} {' '.join(PACKAGES)}\n"
+
+
+def _make(folder: Path) -> None:
+    if folder.exists():
+        say("Debian's Blender: what is there is unfinished, so made again")
+        shutil.rmtree(folder)
+    system.require_disk(folder, DISK_BYTES)
+    folder.mkdir()
+    with step("Debian's Blender: packages (330 MB to download)"):
+        archives = _download(folder / "packages")
+    with step(f"Debian's Blender: unpacking {len(archives)} packages"):
+        _unpack(archives, folder)
+    shutil.rmtree(folder / "packages")
+    _settle(folder)
+    (folder / _STAMP).write_text(_stamp(), encoding="utf-8")
 
 
 def _download(folder: Path) -> list[Path]:

@@ -38,7 +38,7 @@ def test_what_a_display_shows_is_read_and_kept_as_a_picture(tmp_path):
     assert picture.tobytes() == b"".join(rows)
     frame = tmp_path / "frame"
     frame.write_bytes(dump(3, 2, pixels))
-    display.Display(":1", frame).save(tmp_path / "cut.png", box=(1, 0, 3, 1))
+    display.Display(":1", frame, 0).save(tmp_path / "cut.png", box=(1, 0, 3, 1))
     with Image.open(tmp_path / "cut.png") as cut:
         assert (cut.size, cut.tobytes()) == ((2, 1), bytes([4, 5, 6, 7, 8, 9]))
 

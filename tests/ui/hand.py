@@ -1,5 +1,6 @@
 """An artist's hand in a Blender with a window: looks, points, clicks and waits."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from tools.display import HEIGHT, Display
 
 MODULE = "bl_ext.user_default.depthshot"
 # A machine under load takes its time; a test asserts order and values, not seconds.
-MOST_SECONDS = 900
+MOST_SECONDS = 400
 BEAT_SECONDS = 0.01
 # Of a row of a panel at a scale of 1, in pixels.
 ROW_PIXELS = 20
@@ -21,14 +22,16 @@ class Pulse:
 
     Attributes:
         doing: what is going on, set by who drives; gaps are kept by it.
-        longest: by what was going on: the longest gap in ms on the clock, and without the time
-            that Blender's main thread waited for a processor, which a machine under load adds.
+        longest: by what was going on, in ms: `own` is the longest gap without the time that those
+            who work for the window waited for a processor, which a machine under load adds, and
+            `starved` that time; `step` is the longest of Depthshot's own steps, without it too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, server: int | None) -> None:
         self.doing = ""
         self.longest: dict[str, dict[str, float]] = {}
-        self._last: tuple[float, float] | None = None
+        self._server = server
+        self._last: tuple[float, dict[str, float]] | None = None
 
     def start(self) -> None:
         bpy.app.timers.register(self._beat, persistent=True)
@@ -37,22 +40,61 @@ class Pulse:
         if bpy.app.timers.is_registered(self._beat):
             bpy.app.timers.unregister(self._beat)
 
+    def watch(self, runner) -> None:
+        """Measures every step of a runner."""
+        step = runner._step
+
+        def measured():
+            began, waited = time.monotonic(), _waited(_MAIN)
+            try:
+                return step()
+            finally:
+                self.held(time.monotonic() - began - (_waited(_MAIN) - waited))
+
+        runner._step = measured
+
+    def held(self, seconds: float) -> None:
+        """Notes how long a step of Depthshot has held Blender up."""
+        if self.doing:
+            seen = self._seen()
+            seen["step"] = max(seen["step"], seconds * 1000)
+
     def _beat(self) -> float:
-        now = time.monotonic(), _waited()
+        now = time.monotonic(), self._all_waited()
         if self._last is not None and self.doing:
             gap = now[0] - self._last[0] - BEAT_SECONDS
-            own = gap - (now[1] - self._last[1])
-            seen = self.longest.setdefault(self.doing, {"clock": 0.0, "own": 0.0})
-            seen["clock"] = max(seen["clock"], gap * 1000)
-            seen["own"] = max(seen["own"], own * 1000)
+            waits = {name: waited - self._last[1].get(name, 0.0) for name, waited in now[1].items()}
+            # One after another: Blender's own thread, those that draw for it, the display.
+            starved = waits.pop("main") + waits.pop("display") + max(waits.values(), default=0.0)
+            own = max(gap - starved, 0.0) * 1000
+            seen = self._seen()
+            if own > seen["own"]:
+                seen["own"], seen["starved"] = own, starved * 1000
         self._last = now
         return BEAT_SECONDS
 
+    def _seen(self) -> dict[str, float]:
+        return self.longest.setdefault(self.doing, {"own": 0.0, "starved": 0.0, "step": 0.0})
 
-def _waited() -> float:
-    """Seconds that the main thread was ready and had no processor; 0 where no one counts them."""
-    counts = Path("/proc/self/schedstat")
-    return int(counts.read_bytes().split()[1]) / 1e9 if counts.exists() else 0.0
+    def _all_waited(self) -> dict[str, float]:
+        threads = {"main": _waited(_MAIN), "display": 0.0}
+        if self._server:
+            threads["display"] = _waited(Path(f"/proc/{self._server}/schedstat"))
+        for counts in Path("/proc/self/task").glob("*/schedstat"):
+            if counts.parent.name != _MAIN.parent.name:
+                threads[counts.parent.name] = _waited(counts)
+        return threads
+
+
+_MAIN = Path(f"/proc/self/task/{os.getpid()}/schedstat")
+
+
+def _waited(counts: Path) -> float:
+    """Seconds that a thread was ready and had no processor; 0 where no one counts them."""
+    try:
+        return int(counts.read_bytes().split()[1]) / 1e9
+    except OSError:  # not Linux, or a thread that has just ended
+        return 0.0
 
 
 class Hand:
@@ -65,9 +107,9 @@ class Hand:
 
     def __init__(self, job: dict) -> None:
         self.folder = Path(job["folder"])
-        self.pulse = Pulse()
+        self.pulse = Pulse(job["server"])
         self._pointer = job["pointer"]
-        self._display = job["frame"] and Display("", Path(job["frame"]))
+        self._display = job["frame"] and Display("", Path(job["frame"]), job["server"])
 
     @property
     def window(self) -> bpy.types.Window:
@@ -88,7 +130,8 @@ class Hand:
 
     def press(self, operator: str, kind: str = "VIEW_3D", **properties) -> set[str]:
         with self.inside(kind):
-            return getattr(bpy.ops.depthshot, operator)("INVOKE_DEFAULT", **properties)
+            # True: with its undo step, which Blender leaves out for operators that scripts call.
+            return getattr(bpy.ops.depthshot, operator)("INVOKE_DEFAULT", True, **properties)
 
     def can_press(self, operator: str, kind: str = "VIEW_3D") -> bool:
         with self.inside(kind):
@@ -105,6 +148,11 @@ class Hand:
         self.area(kind).tag_redraw()
         yield 0.5
 
+    def show(self, kind: str, instead: str = "VIEW_3D"):
+        """Turns one editor into another."""
+        self.area(instead).ui_type = kind
+        yield 1.0
+
     def wait_while(self, is_so):
         began = time.monotonic()
         while is_so():
@@ -116,8 +164,18 @@ class Hand:
         if self._display:
             self._display.save(self.folder / f"{name}.png")
 
-    def box(self, region: bpy.types.Region) -> tuple[int, int, int, int]:
-        """Where a region is on the display: left, top, right, bottom, in pixels."""
+    def manual(self, name: str, part: bpy.types.Area | bpy.types.Region):
+        """Keeps an area or a region as a picture of the manual, without the mouse in it."""
+        if self.can_point():
+            subprocess.run([*self._pointer, "mousemove", "2", "2"], check=True)
+            yield 1.0
+            # What the mouse was over is drawn as it was until it is drawn anew.
+            part.tag_redraw()
+            yield 1.5
+            self._display.save(self.folder / "manual" / f"{name}.png", box=self.box(part))
+
+    def box(self, region: bpy.types.Region | bpy.types.Area) -> tuple[int, int, int, int]:
+        """Where a region or an area is on the display: left, top, right, bottom, in pixels."""
         bottom = HEIGHT - region.y
         return region.x, bottom - region.height, region.x + region.width, bottom
 

@@ -6,6 +6,7 @@ backend runs with the Python of these tests.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,12 @@ import pytest
 
 from tools import window_blender
 from tools.display import HEIGHT, WIDTH
+from tools.window import PICTURES
 
 DRIVER = Path(__file__).parent / "in_window.py"
 # Longest that Blender's window may stand still while a take is made, in ms; the goal is 50.
 MOST_GAP, GOAL = 500, 50
-SESSION_SECONDS = 1500
+SESSION_SECONDS = 540
 
 pytestmark = [pytest.mark.ui, pytest.mark.timeout(2 * SESSION_SECONDS)]
 
@@ -26,24 +28,21 @@ pytestmark = [pytest.mark.ui, pytest.mark.timeout(2 * SESSION_SECONDS)]
 @pytest.fixture
 def session(blender, archive, tmp_path):
     """Runs a way in a new Blender, the extension installed by the first; returns its gaps."""
-    run = Session(blender, archive, tmp_path)
-    yield run
-    for picture in sorted(tmp_path.glob("*.png")):
-        run.keep(picture)
+    return Session(blender, archive, tmp_path)
 
 
 class Session:
     def __init__(self, blender, archive, folder):
         self.blender, self.folder = blender, folder
         self._archive = archive
-        for name in ("data", "user", "temporary"):
+        for name in ("data", "user", "temporary", "manual"):
             (folder / name).mkdir()
 
-    def keep(self, picture):
-        wanted = os.environ.get("DEPTHSHOT_PICTURES")
-        if wanted:
-            Path(wanted).mkdir(parents=True, exist_ok=True)
-            (Path(wanted) / picture.name).write_bytes(picture.read_bytes())
+    def keep_pictures(self):
+        """Puts what the manual shows where `dev.py test --ui --pictures` wants it."""
+        wanted = os.environ.get(PICTURES)
+        for picture in self.folder.glob("manual/*.png") if wanted else ():
+            shutil.copyfile(picture, Path(wanted) / picture.name)
 
     def __call__(self, way):
         result = self.folder / "result.json"
@@ -55,6 +54,7 @@ class Session:
                 "folder": str(self.folder),
                 "zip": self._archive and str(self._archive),
                 "frame": display and str(display.frame),
+                "server": display and display.process,
                 "pointer": pointer,
             }
             described = self.folder / "job.json"
@@ -78,6 +78,7 @@ class Session:
         said = json.loads(result.read_text(encoding="utf-8"))
         assert said["result"] == "passed", said["result"] + output
         assert done.returncode == 0, output
+        self.keep_pictures()
         return said["gaps"]
 
     def _environment(self, display):
@@ -96,13 +97,15 @@ def test_a_shot_from_its_button_to_its_strip_and_over_two_sessions(session, say)
     gaps = session("shot")
     for doing, gap in gaps.items():
         say(
-            f"longest gap of a 10 ms timer, {doing}: {gap['own']:.0f} ms of Blender's own,"
-            f" {gap['clock']:.0f} ms on the clock"
+            f"longest gap of a 10 ms timer, {doing}: {gap['own']:.0f} ms, and {gap['starved']:.0f}"
+            f" ms without a processor; longest step of Depthshot {gap['step']:.0f} ms"
         )
-    working = {doing: gap["own"] for doing, gap in gaps.items() if doing != "nothing"}
-    slowest = max(working, key=working.get)
-    say(f"longest while a take is made: {working[slowest]:.0f} ms, {slowest} (goal {GOAL} ms)")
-    assert working[slowest] <= MOST_GAP, working
+    working = {doing: gap for doing, gap in gaps.items() if doing != "nothing"}
+    lengths = {doing: max(gap["own"], gap["step"]) for doing, gap in working.items()}
+    slowest = max(lengths, key=lengths.get)
+    longest = lengths[slowest]
+    say(f"longest gap while a take is made: {longest:.0f} ms, {slowest} (goal {GOAL} ms)")
+    assert longest <= MOST_GAP, working
     session("reopened")
 
 

@@ -1,5 +1,6 @@
 """The ways of an artist through the window; each is a generator of the seconds to the next step."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -9,8 +10,12 @@ from hand import MODULE
 FRAMES = 8
 
 
+def runner():
+    return import_module(f"{MODULE}.operators.runner").runner
+
+
 def running():
-    return import_module(f"{MODULE}.operators.runner").runner.running
+    return runner().running
 
 
 def make_shot(folder):
@@ -60,16 +65,19 @@ def shot(hand):
     make_shot(hand.folder)
     yield from hand.open_tab()
     hand.picture("before")
+    hand.pulse.watch(runner())
     hand.pulse.doing = "nothing"
     yield 2.0
 
     hand.pulse.doing = "starting"
     yield from start(hand)
+    hand.pulse.held(hand.status.held_up)
     assert not hand.window.modal_operators
     assert not hand.can_press("generate")
     seen = []
     while running():
-        hand.pulse.doing = hand.status.phase.split()[0].lower() or "starting"
+        # Without the numbers that count up in it.
+        hand.pulse.doing = re.sub(r" \d.*", "", hand.status.phase) or "starting"
         seen.append((hand.status.progress, hand.status.phase))
         if len(seen) == 20:
             hand.picture("running")
@@ -77,8 +85,8 @@ def shot(hand):
     hand.pulse.doing = "after"
     yield 1.0
     hand.pulse.doing = ""
-    hand.picture("landed")
     landed(hand)
+    yield from hand.manual("sidebar", hand.sidebar("VIEW_3D"))
     assert hand.status.message.startswith(f"{FRAMES} frames landed as strip “")
     assert seen == sorted(seen, key=lambda shown: shown[0])
     assert len({phase for _, phase in seen}) > 3, seen
@@ -165,8 +173,6 @@ def targets(hand):
         take = hand.status.take
         assert hand.press("place_take", target=target.ID, directory=take) == {"FINISHED"}
         landed(hand)
-        yield 0.5
-        hand.picture(f"target-{target.ID}")
         assert contents() != before, target.ID
         with hand.inside():
             bpy.ops.ed.undo()
@@ -174,7 +180,16 @@ def targets(hand):
         with hand.inside():
             bpy.ops.ed.redo()
         assert contents() != before, target.ID
-        yield 0.2
+    yield from hand.show("CompositorNodeTree")
+    with hand.inside("CompositorNodeTree"):
+        bpy.ops.node.view_all()
+    yield from hand.manual("compositor", hand.area("CompositorNodeTree"))
+    # The extension's own page of the preferences.
+    bpy.context.preferences.active_section = "ADDONS"
+    bpy.context.window_manager.addon_search = "Depthshot"
+    bpy.ops.preferences.addon_expand(module=MODULE)
+    yield from hand.show("PREFERENCES", "CompositorNodeTree")
+    yield from hand.manual("preferences", hand.area("PREFERENCES"))
 
 
 def contents():
@@ -192,15 +207,14 @@ def contents():
 
 
 def sequencer(hand):
-    """Generates from the sequencer's tab with another seed, and shows that take in the strip."""
+    """Generates from a strip's frame in the sequencer's tab, and shows that take in the strip."""
     make_shot(hand.folder)
     assert hand.press("generate") == {"FINISHED"}
     yield from hand.wait_while(running)
     landed(hand)
     first = hand.status.take
     hand.press("show_take")
-    hand.area("VIEW_3D").ui_type = "SEQUENCE_EDITOR"
-    yield 0.5
+    yield from hand.show("SEQUENCE_EDITOR")
     edit = bpy.data.scenes["Scene edit"]
     assert hand.window.scene == edit
     editor = edit.sequence_editor
@@ -213,7 +227,6 @@ def sequencer(hand):
     settings = bpy.data.scenes["Scene"].depthshot
     assert settings.still_source == "IMAGE", settings.still_source
     yield 0.5
-    hand.picture("sequencer-still")
     if hand.can_point():
         hand.click(*hand.tall_button("SEQUENCE_EDITOR"))
         yield from hand.wait_while(lambda: not running())
@@ -233,6 +246,6 @@ def sequencer(hand):
     assert hand.press("replace_take", "SEQUENCE_EDITOR", folder=second) == {"FINISHED"}
     assert bpy.path.abspath(strip.directory).startswith(second), strip.directory
     yield 0.5
-    hand.picture("sequencer-replaced")
+    yield from hand.manual("sequencer", hand.area("SEQUENCE_EDITOR"))
     assert hand.press("go_to_shot", "SEQUENCE_EDITOR") == {"FINISHED"}
     assert hand.window.scene.name == "Scene"
