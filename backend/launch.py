@@ -15,6 +15,7 @@ from pathlib import Path
 from .connection import Connection
 from .errors import BackendError, BackendLost, BackendNotStarted, StorageError
 from .locks import FileLock
+from .marks import software
 from .paths import make_private
 from .rendezvous import ServerInfo, other_servers, read_server, server_file
 from .wire import PROTOCOL
@@ -85,7 +86,8 @@ def find_server(data_dir: Path) -> ServerInfo | None:
 def start_or_attach(python: Path, root: Path, data_dir: Path) -> ServerInfo:
     """Return a server that answers, started now if there was none.
 
-    Servers of other protocol versions are asked to end after their jobs.
+    Servers of other protocol versions are asked to end after their jobs, and so is one of an older
+    version of Depthshot or of another Python: it would not do what is expected now.
 
     Args:
         python: The backend's own Python.
@@ -112,6 +114,9 @@ def start_or_attach(python: Path, root: Path, data_dir: Path) -> ServerInfo:
         )
     try:
         info = find_server(data_dir)
+        if info is not None and _is_outdated(info, python):
+            _ask_to_drain(info)
+            info = find_server(data_dir)  # it has ended, or says that it has jobs yet
         if info is not None:
             return info
         if shutil.disk_usage(data_dir).free < _LEAST_FREE:
@@ -124,6 +129,26 @@ def start_or_attach(python: Path, root: Path, data_dir: Path) -> ServerInfo:
         return _start(python, root, data_dir)
     finally:
         lock.release()
+
+
+def _is_outdated(info: ServerInfo, python: Path) -> bool:
+    """Return whether a server runs older code, or with another Python than is asked for."""
+    try:
+        hello = Connection(info).hello()
+    except BackendLost:  # it has just ended, and another is started
+        return True
+    runs = hello.get("python")
+    if not isinstance(runs, str):
+        return True
+    if os.path.normcase(runs) != os.path.normcase(python.absolute()):
+        log.info("the server runs with %s, and %s is asked for", runs, python)
+        return True
+    return _version(hello["software"]) < _version(software())
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Return the numbers of "Depthshot 1.2.3"."""
+    return tuple(int(part) for part in re.findall(r"\d+", text))
 
 
 def _ask_to_drain(info: ServerInfo) -> None:

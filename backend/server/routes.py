@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ def hello(service: Serving) -> Hello:
         lease_seconds=service.leases.seconds,
         machine=platform.node(),
         store=service.store_id,
+        python=sys.executable,
     )
 
 

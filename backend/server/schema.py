@@ -13,7 +13,8 @@ from .lane import LaneStatus
 class Hello:
     """The handshake. This route and `/v1/drain` keep address and form in every later version.
 
-    `machine` is its name, `store` names the place its jobs are kept in, wherever it is reached.
+    `machine` is its name, `store` names the place its jobs are kept in, wherever it is reached;
+    `python` is the program that runs it.
     """
 
     protocol: int
@@ -23,6 +24,7 @@ class Hello:
     lease_seconds: float | None
     machine: str
     store: str
+    python: str
 
 
 @dataclass(frozen=True, slots=True)
