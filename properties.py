@@ -233,6 +233,11 @@ class DepthshotSettings(PropertyGroup):
         options=set(),
     )
 
+    last_landing: StringProperty(
+        name="Last Landing",
+        description="The name of the last landing of a take in this scene; undo takes it back",
+        options={"HIDDEN"},
+    )
     strips_shot: PointerProperty(
         name="Shot",
         description="The scene whose shot this scene's strips are for. Empty: the scene of the"
@@ -283,6 +288,10 @@ class DepthshotStatus(PropertyGroup):
         subtype="FACTOR",
     )
     scene: StringProperty(name="Scene", description="The scene that the last take lies in")
+    landing: StringProperty(
+        name="Landing",
+        description="The name of the last take's landing, to know whether it was undone",
+    )
     job: StringProperty(name="Job", description="The backend's name for the job")
     take: StringProperty(
         name="Last Take", description="Folder of the last take", subtype="DIR_PATH"

@@ -10,7 +10,9 @@ from . import (
     backend_server,
     backend_startup,
     export,
+    find,
     generate,
+    opened,
     place,
     replace,
     sequence,
@@ -27,6 +29,7 @@ CLASSES = (
     *show.CLASSES,
     *sequence.CLASSES,
     *replace.CLASSES,
+    *find.CLASSES,
     *export.CLASSES,
     *backend_install.CLASSES,
     *backend_elsewhere.CLASSES,
@@ -39,12 +42,14 @@ _register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLAS
 def register() -> None:
     """Add the operators, and start the backend if it is to start by itself."""
     _register_classes()
+    opened.register()
     backend_startup.register()
 
 
 def unregister() -> None:
     """Remove the operators; a generation that runs is left to the backend."""
     backend_startup.unregister()
+    opened.unregister()
     runner.abandon()
     exporter.abandon()
     care.abandon()

@@ -47,7 +47,7 @@ from . import job
 from .attachment import attachment
 from .clock import Clock, Stage
 from .folders import private_folder, sweep
-from .interface import modal_operators, occupied, push_undo
+from .interface import modal_operators, name_landing, occupied, push_undo
 from .pending import SESSION, Claim, Pending
 from .request import GenerationRequest
 from .task import Task
@@ -90,6 +90,7 @@ class Generation:
         folder: The take's folder, once it is here.
         take: Its record.
         landed: Where it landed.
+        landing: The landing's name (`interface.name_landing`), "" before.
     """
 
     def __init__(self, preferences: Preferences) -> None:
@@ -104,6 +105,7 @@ class Generation:
         self.folder: Path | None = None
         self.take: Take | None = None
         self.landed: Landed | None = None
+        self.landing = ""
         self._preferences = preferences
         self._ignored = modal_operators()
         self._stop = threading.Event()
@@ -304,6 +306,7 @@ class Generation:
             raise
         self.landed = target.land(scene, folder, take, place=pending.place)
         self._warn(self.landed.notes)
+        self.landing = name_landing(self.landed.scene)
         push_undo("Depthshot: Add Take")
         self.message = self.landed.in_words(take)
 

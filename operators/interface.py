@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from contextlib import nullcontext
 
 import bpy
 
+from ..properties import DepthshotStatus
 from .pending import OpenFile
 
 
@@ -51,3 +53,23 @@ def push_undo(message: str) -> None:
     # A timer runs without a window, and the operator looks for one.
     with bpy.context.temp_override(window=windows[0]) if windows else nullcontext():
         bpy.ops.ed.undo_push(message=message)
+
+
+def name_landing(scene: str) -> str:
+    """Give the landing of a take in a scene a name that undo takes back; return it.
+
+    "" where the scene cannot be changed.
+    """
+    landed_in = bpy.data.scenes[scene]
+    if landed_in.library is not None:
+        return ""
+    landed_in.depthshot.last_landing = uuid.uuid4().hex
+    return landed_in.depthshot.last_landing
+
+
+def landing_undone(status: DepthshotStatus) -> bool:
+    """Return whether the last take's landing was undone (or the scene it landed in removed)."""
+    if not status.landing:
+        return False
+    scene = bpy.data.scenes.get(status.scene)
+    return scene is None or scene.depthshot.last_landing != status.landing

@@ -11,14 +11,14 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Event, Operator, OperatorProperties
 
-from ..backend.errors import DepthshotError, TakeError
+from ..backend.errors import DepthshotError
 from ..backend.take import Take, hash_file, read_take
 from ..preferences import preferences
 from ..properties import target_items
 from ..scene.targets import chosen_place, find_target
 from ..scene.targets.landed import Landed
 from .generate import RUNNING
-from .interface import open_file
+from .interface import name_landing, open_file
 from .pending import settle
 from .runner import runner
 
@@ -87,6 +87,7 @@ class DEPTHSHOT_OT_place_take(Operator):
         status.message, status.failed = message, False
         status.warnings = "\n".join(notes)
         status.scene, status.take = landed.scene, str(folder)
+        status.landing = name_landing(landed.scene)
         status.generated = fmean(take.generated)
         return {"FINISHED"}
 

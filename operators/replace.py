@@ -9,6 +9,7 @@ from bpy.types import Context, Operator
 
 from ..backend.errors import DepthshotError
 from ..scene.compat import sequencer_scene
+from ..scene.lost_takes import lost_take, show_instead
 from ..scene.strip_takes import replace_take
 from ..scene.strips import active_strip
 from .sequence import NO_TAKE
@@ -36,7 +37,7 @@ class DEPTHSHOT_OT_replace_take(Operator):
         """Grey where the active strip shows no take or is locked."""
         strip = active_strip(sequencer_scene(context))
         reason = None
-        if take_of(strip) is None:
+        if take_of(strip) is None and lost_take(strip) is None:
             reason = NO_TAKE
         elif strip.id_data.library is not None:
             reason = f"The strip's scene “{strip.id_data.name}” is linked; open its own file"
@@ -49,14 +50,19 @@ class DEPTHSHOT_OT_replace_take(Operator):
     def execute(self, context: Context) -> set[str]:
         """Replace it."""
         strip = active_strip(sequencer_scene(context))
+        folder = Path(self.folder)
         try:
-            found, notes = replace_take(strip, Path(self.folder))
+            if lost_take(strip) is None:
+                _, notes = replace_take(strip, folder)
+            else:
+                show_instead(strip, folder)
+                notes = []
         except DepthshotError as reason:
             self.report({"ERROR"}, str(reason))
             return {"CANCELLED"}
         for sentence in notes:
             self.report({"WARNING"}, sentence)
-        self.report({"INFO"}, f"“{strip.name}” shows the take '{found.folder.name}'.")
+        self.report({"INFO"}, f"“{strip.name}” shows the take '{folder.name}'.")
         return {"FINISHED"}
 
 

@@ -89,6 +89,17 @@ def read_request(context: Context) -> GenerationRequest:
     )
 
 
+def still_frame(scene: Scene) -> int:
+    """Return the frame of the scene's shot that its still shows."""
+    settings = scene.depthshot
+    frames = {
+        "FIRST": settings.frames.start,
+        "CURRENT": scene.frame_current,
+        "CHOSEN": settings.still_frame,
+    }
+    return frames[settings.still_choice]
+
+
 def why_not(context: Context) -> str | None:
     """Return why nothing can be generated from the scene as it is, None if it can."""
     if bpy.app.is_job_running("RENDER"):
@@ -139,11 +150,6 @@ def _check_format(scene: Scene) -> None:
 def _capture_settings(scene: Scene) -> CaptureSettings:
     settings = scene.depthshot
     frames = settings.frames
-    still_frames = {
-        "FIRST": frames.start,
-        "CURRENT": scene.frame_current,
-        "CHOSEN": settings.still_frame,
-    }
     render = settings.still_source == "RENDER"
     return CaptureSettings(
         scene=scene.name,
@@ -151,7 +157,7 @@ def _capture_settings(scene: Scene) -> CaptureSettings:
         frame_end=frames.stop - 1,
         still_source=settings.still_source,
         still_image=None if render else _still_image(settings.still_image),
-        still_frame=still_frames[settings.still_choice],
+        still_frame=still_frame(scene),
         supersample=2 if render and settings.supersample else 1,
         with_flow="flow" in find_card(settings.model).guides,
         prompt=settings.prompt,

@@ -49,6 +49,13 @@ class Runner:
         if self._generation is not None:
             self._generation.cancel()
 
+    def forget(self) -> None:
+        """Forget the last take, unless one is on its way: what is open now is another file."""
+        if self._generation is None:
+            status = _status()
+            for name in type(status).__annotations__:
+                status.property_unset(name)
+
     def abandon(self) -> None:
         """Stop at once and leave no timer behind."""
         if bpy.app.timers.is_registered(self._timer):
@@ -60,7 +67,7 @@ class Runner:
     def _begin(self, generation: Generation) -> None:
         self._generation = generation
         status = _status()
-        for name in ("message", "warnings", "take", "scene", "job"):
+        for name in ("message", "warnings", "take", "scene", "landing", "job"):
             status.property_unset(name)
         status.failed = False
         status.generated = 0.0
@@ -97,6 +104,7 @@ class Runner:
             status.generated = fmean(generation.take.generated)
         if generation.landed is not None:
             status.scene = generation.landed.scene
+            status.landing = generation.landing
         _redraw(bpy.context.window_manager, landed=generation.landed is not None)
 
 

@@ -20,6 +20,9 @@ NO_SCENE = "The sequencer shows no scene; choose one in its header"
 NO_STRIP = "No strip is active; click one"
 NO_SHOT = "It is not clear which scene is the shot; choose it under Shot"
 NO_TAKE = "The active strip shows no take"
+UNKNOWN_FRAME = (
+    "Blender cannot know which frame of the shot's camera this picture shows; choose it under At"
+)
 
 
 class DEPTHSHOT_OT_still_from_strip(Operator):
@@ -63,6 +66,8 @@ class DEPTHSHOT_OT_still_from_strip(Operator):
             settings.still_frame = shot.frame
         for sentence in _notes(strip, shot):
             self.report({"WARNING"}, sentence)
+        if shot.frame is None:
+            self.report({"WARNING"}, f"{UNKNOWN_FRAME}.")
         at = "its first frame" if shot.frame is None else f"frame {shot.frame}"
         self.report({"INFO"}, f"“{picture.file.name}” is the still of “{shot.scene.name}” at {at}.")
         return {"FINISHED"}

@@ -8,6 +8,9 @@ import bpy
 from bpy.types import Context, Operator
 
 from ..scene.compat import show_in_sequencer, strips
+from .interface import landing_undone
+
+UNDONE = "The landing of the last take was undone; place it again with a button of Last Take"
 
 
 class DEPTHSHOT_OT_show_take(Operator):
@@ -23,7 +26,9 @@ class DEPTHSHOT_OT_show_take(Operator):
         """Grey without a take, when its scene is gone, or when it is no strip."""
         scene = bpy.data.scenes.get(context.window_manager.depthshot.scene)
         editor = None if scene is None else scene.sequence_editor
-        if scene is None:
+        if landing_undone(context.window_manager.depthshot):
+            cls.poll_message_set(UNDONE)
+        elif scene is None:
             cls.poll_message_set("No take has landed in this file since it was opened")
         elif editor is None or not strips(editor):
             cls.poll_message_set("The last take did not land in a sequencer")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from bpy.types import Context, Menu, Panel
+from bpy.types import Context, Menu, Panel, Strip, UILayout
 
 from ..backend.errors import SettingError, TakeError
 from ..backend.models import find_card
 from ..backend.take import Take
+from ..operators.find import gone
+from ..operators.request import still_frame
 from ..operators.runner import runner
-from ..operators.sequence import NO_SCENE, NO_SHOT, why_no_still
+from ..operators.sequence import (
+    NO_SCENE,
+    NO_SHOT,
+    NO_TAKE,
+    UNKNOWN_FRAME,
+    why_no_still,
+)
 from ..operators.strip_shot import find_shot, take_of
 from ..preferences import preferences
 from ..scene.compat import sequencer_scene
+from ..scene.lost_takes import fitting_takes, lost_take
 from ..scene.strip_takes import other_takes, shown_take
 from ..scene.strips import active_strip
 from ..scene.targets.edit_scene import edited_shot
@@ -58,6 +67,16 @@ class DEPTHSHOT_PT_strip_shot(_Tab, Panel):
             row = column.row()
             row.enabled = False
             row.prop(settings, "still_image", text="Still")
+            column.prop(settings, "still_choice")
+            if settings.still_choice == "CHOSEN":
+                column.prop(settings, "still_frame")
+            if shot.frame is None:
+                paragraph(
+                    column,
+                    context,
+                    f"{UNKNOWN_FRAME}. Now it is frame {still_frame(shot.scene)}.",
+                    icon="ERROR",
+                )
         if runner.running:
             status = context.window_manager.depthshot
             column.progress(factor=status.progress, text=status.phase)
@@ -84,17 +103,19 @@ class DEPTHSHOT_PT_strip_take(_Tab, Panel):
         except TakeError as reason:
             paragraph(column, context, str(reason), icon="ERROR")
             return
+        lost = lost_take(strip)
+        if lost is not None:
+            paragraph(column, context, gone(lost), icon="ERROR")
+            column.operator("depthshot.find_take", icon="VIEWZOOM").lost = str(lost)
+            _draw_replace(column, context, strip)
+            return
         if found is None:
-            column.label(text="The active strip shows no take", icon="INFO")
+            column.label(text=NO_TAKE, icon="INFO")
             return
         column.label(text=found.folder.name, icon="SEQUENCE")
         for line in describe(found.take):
             paragraph(column, context, line)
-        row = column.row()
-        row.enabled = not strip.lock and strip.id_data.library is None
-        row.menu("DEPTHSHOT_MT_takes", icon="FILE_REFRESH")
-        if strip.lock:
-            paragraph(column, context, f"“{strip.name}” is locked; unlock it.", icon="INFO")
+        _draw_replace(column, context, strip)
         column.operator("depthshot.open_strip_folder", icon="FILE_FOLDER")
 
 
@@ -110,7 +131,11 @@ class DEPTHSHOT_MT_takes(Menu):
         layout = self.layout
         strip = active_strip(sequencer_scene(context))
         found = take_of(strip)
-        takes = [] if found is None else other_takes(strip, found, (preferences(context).takes,))
+        folders = (preferences(context).takes,)
+        if found is not None:
+            takes = other_takes(strip, found, folders)
+        else:
+            takes = [] if lost_take(strip) is None else fitting_takes(strip, folders)
         for other in takes[:MOST_TAKES]:
             text = f"{other.folder.name}: {', '.join(describe(other.take)[:2])}"
             button = layout.operator("depthshot.replace_take", text=text)
@@ -119,6 +144,14 @@ class DEPTHSHOT_MT_takes(Menu):
             layout.label(text="There is no other take that fits this strip")
         if len(takes) > MOST_TAKES:
             layout.label(text=f"{len(takes) - MOST_TAKES} older ones are not listed")
+
+
+def _draw_replace(column: UILayout, context: Context, strip: Strip) -> None:
+    row = column.row()
+    row.enabled = not strip.lock and strip.id_data.library is None
+    row.menu("DEPTHSHOT_MT_takes", icon="FILE_REFRESH")
+    if strip.lock:
+        paragraph(column, context, f"“{strip.name}” is locked; unlock it.", icon="INFO")
 
 
 def describe(take: Take) -> list[str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from bpy.types import Context, Panel, UILayout
+from bpy.types import Context, Panel, Scene, UILayout
 
 from ..backend.models import cards
 from ..backend.models.card import Card
+from ..operators.interface import landing_undone
 from ..operators.request import why_not
 from ..operators.runner import runner
+from ..operators.show import UNDONE
 from ..properties import DepthshotSettings, card_attribute
+from ..scene.lost_takes import lost_in_file
 from ..scene.targets import TARGETS, strip
+from ..scene.targets.edit_scene import edited_shot
 from .tab import Tab
 from .text import paragraph
 
@@ -25,9 +29,17 @@ class DEPTHSHOT_PT_shot(_Tab, Panel):
 
     def draw(self, context: Context) -> None:
         """Draw the panel."""
-        settings = context.scene.depthshot
+        shot = _shot_scene(context)
+        settings = shot.depthshot
         column = self.column()
         column.active = not runner.running
+        if shot != context.scene:
+            paragraph(
+                column,
+                context,
+                f"“{context.scene.name}” is the edit of “{shot.name}”, whose shot this is.",
+                icon="SCENE_DATA",
+            )
         column.prop(settings, "still_source")
         if settings.still_source == "IMAGE":
             column.prop(settings, "still_image")
@@ -55,7 +67,7 @@ class DEPTHSHOT_PT_model(_Tab, Panel):
 
     def draw(self, context: Context) -> None:
         """Draw the panel."""
-        settings = context.scene.depthshot
+        settings = _shot_scene(context).depthshot
         column = self.column()
         column.active = not runner.running
         column.prop(settings, "model")
@@ -71,7 +83,8 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
 
     def draw(self, context: Context) -> None:
         """Draw the panel."""
-        settings = context.scene.depthshot
+        shot = _shot_scene(context)
+        settings = shot.depthshot
         status = context.window_manager.depthshot
         column = self.column()
         choice = column.column()
@@ -91,10 +104,21 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
         else:
             row = column.row()
             row.scale_y = 1.5
+            if shot != context.scene:
+                row.context_pointer_set("scene", shot)
             row.operator("depthshot.generate", icon="RENDER_ANIMATION")
+            for folder in lost_in_file():
+                find = column.operator(
+                    "depthshot.find_take", text=f"Find Take “{folder.name}”…", icon="VIEWZOOM"
+                )
+                find.lost = str(folder)
             column.operator("depthshot.fetch", icon="IMPORT")
             column.operator("depthshot.place_take", text="Place a Take…", icon="FILE_FOLDER")
-        refused = None if runner.running else why_not(context)
+        elsewhere = runner.running or shot != context.scene
+        refused = None if elsewhere else why_not(context)
+        if landing_undone(status):
+            paragraph(column, context, f"{UNDONE}.", icon="INFO")
+            return
         if status.failed and refused not in (None, status.message):
             return  # the last run's error is no reason why there can be no other now
         if status.message:
@@ -131,6 +155,11 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
         buttons = column.column(align=True)
         buttons.operator("depthshot.show_take", icon="SEQUENCE")
         buttons.operator("depthshot.open_folder", icon="FILE_FOLDER")
+
+
+def _shot_scene(context: Context) -> Scene:
+    """Return the scene that the tab is about: of an edit scene of Depthshot's its shot's."""
+    return edited_shot(context.scene) or context.scene
 
 
 def _draw_card(layout: UILayout, settings: DepthshotSettings, card: Card) -> None:

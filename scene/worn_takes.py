@@ -15,7 +15,7 @@ from bpy.types import ID, Image, Object, Scene
 
 from ..backend.errors import CaptureError
 from ..backend.marks import Mark, read_mark
-from ..backend.take import FRAMES
+from ..backend.take import FRAMES, LINEAR
 from .leave_out import PLANE
 from .simulations import shown_objects
 
@@ -42,7 +42,7 @@ def take_image(image: Image) -> Path | None:
     if image.source != "SEQUENCE" or not image.filepath:
         return None
     first = Path(bpy.path.abspath(image.filepath, library=image.library))
-    return first if first.parent.name == FRAMES else None
+    return first if first.parent.name in (FRAMES, LINEAR) else None
 
 
 def lost_images() -> dict[Image, Path]:

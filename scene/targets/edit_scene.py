@@ -20,8 +20,8 @@ from ..compat import strips
 Place = Literal["AUTO", "EDIT", "SCENE"]
 
 _SUFFIX = " edit"
-# Property of an edit scene: the name of the shot's scene. A scene without it is the artist's own,
-# whatever its name is.
+# Property of an edit scene: the shot's scene, whatever that is called later; its name where an
+# older version made it. A scene without it is the artist's own, whatever its name is.
 _MARK = "depthshot_edit_of"
 # Of one for scene-linear takes: the view transform that these are made for.
 _VIEW = "depthshot_edit_view"
@@ -60,8 +60,8 @@ def choose_scene(shot_scene: Scene, take: Take, *, place: Place) -> Choice:
 
 def edited_shot(scene: Scene) -> Scene | None:
     """Return the scene whose shot an edit scene is for; None for any other scene."""
-    name = scene.get(_MARK)
-    return bpy.data.scenes.get(name) if isinstance(name, str) else None
+    shot = scene.get(_MARK)
+    return bpy.data.scenes.get(shot) if isinstance(shot, str) else shot
 
 
 def edit_scene_name(scene: Scene) -> str:
@@ -86,7 +86,7 @@ def _find_edit_scene(shot_scene: Scene, take: Take) -> Scene | None:
     """Return the edit scene that shows the take as it was made, None if there is none."""
     for scene in bpy.data.scenes:
         # What is changed in a linked scene is lost when the file is opened again.
-        ours = scene.library is None and scene.get(_MARK) == shot_scene.name
+        ours = scene.library is None and edited_shot(scene) == shot_scene
         ours = ours and scene.get(_VIEW, "") == take.view
         if ours and (scene.render.resolution_x, scene.render.resolution_y) == take.size:
             return scene
@@ -101,7 +101,7 @@ def _extend(edit: Scene, take: Take) -> None:
 
 def _new_edit_scene(shot_scene: Scene, take: Take) -> Scene:
     edit = bpy.data.scenes.new(edit_scene_name(shot_scene))
-    edit[_MARK] = shot_scene.name
+    edit[_MARK] = shot_scene
     render = edit.render
     render.resolution_x, render.resolution_y = take.size
     render.resolution_percentage = 100

@@ -69,6 +69,10 @@ def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> La
     for picture in pictures[1:]:
         strip.elements.append(picture.name)
     strip.colorspace_settings.name = picture_space(host, take)
+    # As Blender does with a strip that is added: the sidebars show the active one.
+    for other in strips(editor):
+        other.select = other == strip
+    editor.active_strip = strip
     return LandedStrip(
         scene=host.name,
         where=f"strip “{strip.name}” in the sequencer of “{host.name}”",

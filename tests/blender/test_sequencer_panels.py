@@ -148,7 +148,7 @@ def test_generate_is_of_the_shot_and_not_of_the_edit(strip):
 
 def test_the_chosen_still_is_shown(strip):
     assert bpy.ops.depthshot.still_from_strip() == {"FINISHED"}
-    assert names(draw(SHOT), "prop") == ["still_image"]
+    assert names(draw(SHOT), "prop") == ["still_image", "still_choice", "still_frame"]
 
 
 def test_generate_gives_way_to_progress(strip, monkeypatch):

@@ -1,0 +1,64 @@
+"""Show where a take is that is gone from where the open file looks for it.
+
+Blender reads an operator's properties from its annotations as they stand, so they are evaluated
+(no `from __future__ import annotations`).
+"""
+
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+from bpy.types import Context, Event, Operator
+
+from ..backend.errors import DepthshotError
+from ..scene.lost_takes import find_again
+
+
+def gone(folder: Path) -> str:
+    """Return what a strip says whose take is gone."""
+    return (
+        f"The folder of this strip's take is gone: '{folder}'. Bring it back, show where it is now,"
+        " or show another take in its place."
+    )
+
+
+class DEPTHSHOT_OT_find_take(Operator):
+    """Show where a take is now."""
+
+    bl_idname = "depthshot.find_take"
+    bl_label = "Find Take…"
+    bl_description = (
+        "Show where the folder of a take is now. All strips and images of this file that look for"
+        " it in its old place then look there"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    lost: StringProperty(
+        name="Lost", description="Where the take was", options={"HIDDEN", "SKIP_SAVE"}
+    )
+    directory: StringProperty(
+        name="Take",
+        description="The take's folder, the one with take.json in it",
+        subtype="DIR_PATH",
+        options={"SKIP_SAVE"},
+    )
+    filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: Context, event: Event) -> set[str]:
+        """Let the artist look for it."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: Context) -> set[str]:
+        """Let all that showed it look there."""
+        folder = Path(bpy.path.abspath(self.directory))
+        try:
+            count = find_again(Path(self.lost), folder)
+        except DepthshotError as reason:
+            self.report({"ERROR"}, str(reason))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"{count} strips and images show the take in '{folder}' now.")
+        return {"FINISHED"}
+
+
+CLASSES = (DEPTHSHOT_OT_find_take,)

@@ -1,0 +1,105 @@
+"""A take's folder that is gone: it is named, found again, or another take is shown instead."""
+
+import json
+from types import SimpleNamespace
+
+import bpy
+import pytest
+from bl_ext.devrepo.depthshot.backend.errors import TakeError, TargetError
+from bl_ext.devrepo.depthshot.panels import sequencer
+from bl_ext.devrepo.depthshot.scene import compat
+from bl_ext.devrepo.depthshot.scene.lost_takes import (
+    find_again,
+    fitting_takes,
+    lost_in_file,
+    lost_take,
+)
+from bl_ext.devrepo.depthshot.scene.targets import find_target
+from bl_ext.devrepo.depthshot.scene.worn_takes import lost_images
+
+from tests.blender import movies, shots, takes
+from tests.blender.test_sequencer_panels import MENU, TAKE, draw, labels
+from tests.blender.test_sequencer_takes import finished
+
+
+@pytest.fixture
+def strip(empty_scene, stored, tmp_path):
+    """The strip of a take whose folder was moved from takes/one to moved/one."""
+    empty_scene.name = "Shot"
+    shots.add_camera(movies.plain(empty_scene))
+    stored.takes_folder = str(tmp_path / "takes")
+    folder = tmp_path / "takes/one"
+    take = finished(folder, takes.noise(3, size=movies.SIZE))
+    landed = find_target("STRIP").land(empty_scene, folder, take)
+    find_target("TEXTURE").land(empty_scene, folder, take)
+    edit = bpy.data.scenes[landed.scene]
+    compat.show_in_sequencer(bpy.context.window, edit)
+    (tmp_path / "moved").mkdir()
+    folder.rename(tmp_path / "moved/one")
+    return edit.sequence_editor.active_strip
+
+
+def test_the_strip_names_what_is_gone_and_offers_the_ways_out(strip, tmp_path):
+    assert lost_take(strip) == tmp_path / "takes/one"
+    assert lost_in_file() == [tmp_path / "takes/one"]
+    (sentence,) = [line for line in labels(TAKE) if "gone" in line]
+    assert f"'{tmp_path / 'takes/one'}'" in sentence
+    drawn = draw(TAKE)
+    assert ("menu", "DEPTHSHOT_MT_takes", True) in drawn
+    assert any(each[:2] == ("button", "depthshot.find_take") for each in drawn)
+    (made,) = [each[1] for each in drawn if each[0] == "made"]
+    assert made == SimpleNamespace(lost=str(tmp_path / "takes/one"))
+
+
+def test_found_again_by_strips_and_images_alike(strip, tmp_path):
+    result = bpy.ops.depthshot.find_take(
+        lost=str(tmp_path / "takes/one"), directory=f"{tmp_path / 'moved/one'}/"
+    )
+    assert result == {"FINISHED"}
+    assert lost_take(strip) is None
+    assert lost_images() == {}
+    assert strip.directory == f"{tmp_path / 'moved/one/frames'}/"
+    assert bpy.data.images["one frames"].filepath == str(tmp_path / "moved/one/frames/0005.png")
+
+
+def test_another_folder_is_refused_and_changes_nothing(strip, tmp_path):
+    lost = tmp_path / "takes/one"
+    before = strip.directory
+    finished(tmp_path / "moved/short", takes.noise(2, size=movies.SIZE))
+    finished(tmp_path / "moved/small", takes.noise(3, size=(16, 9)))
+    with pytest.raises(TargetError, match=r"'short' is not the take 'one': it has no 'frames/0007"):
+        find_again(lost, tmp_path / "moved/short")
+    with pytest.raises(TargetError, match="it has 16 x 9 pixels, the strip's 32 x 18"):
+        find_again(lost, tmp_path / "moved/small")
+    with pytest.raises(
+        TakeError, match=r"'moved' is no take; choose the folder that has take\.json"
+    ):
+        find_again(lost, tmp_path / "moved")
+    assert strip.directory == before
+    assert list(lost_images().values()) == [lost / "frames/0005.png"]
+
+
+def test_another_take_is_offered_and_shown_in_its_place(strip, tmp_path):
+    finished(tmp_path / "takes/two", takes.noise(3, size=movies.SIZE, seed=3), seed=9)
+    finished(tmp_path / "takes/short", takes.noise(2, size=movies.SIZE))
+    folders = (tmp_path / "takes",)
+    assert [each.folder.name for each in fitting_takes(strip, folders)] == ["two"]
+    (button,) = [each[1] for each in draw(MENU) if each[0] == "made"]
+    assert bpy.ops.depthshot.replace_take.poll()
+    assert bpy.ops.depthshot.replace_take(folder=button.folder) == {"FINISHED"}
+    assert strip.directory == f"{tmp_path / 'takes/two/frames'}/"
+    with pytest.raises(RuntimeError, match=r"is of another|it has no|has no frame"):
+        bpy.ops.depthshot.replace_take(folder=str(tmp_path / "takes/short"))
+
+
+def test_a_strip_of_other_pictures_is_no_lost_take(strip, tmp_path):
+    assert lost_take(None) is None
+    strip.directory = str(tmp_path / "elsewhere")
+    assert lost_take(strip) is None
+    assert sequencer.NO_TAKE in " ".join(labels(TAKE))
+
+
+def test_the_record_is_needed_to_find_a_take(strip, tmp_path):
+    (tmp_path / "moved/one/take.json").write_text(json.dumps({"protocol": 1}))
+    with pytest.raises(TakeError, match="The record of the take 'one' is damaged"):
+        find_again(tmp_path / "takes/one", tmp_path / "moved/one")
