@@ -6,7 +6,7 @@ import bpy
 from bpy.types import Context, Operator
 
 from ..backend.rendezvous import read_server
-from ..preferences import preferences
+from ..preferences import EXTENSION, preferences
 from .backend_care import care
 from .backend_chores import examining, newest_log, starting, stopping
 from .backend_state import DoesChore, busy, why_no_backend
@@ -102,9 +102,30 @@ class DEPTHSHOT_OT_backend_log(Operator):
         return bpy.ops.wm.path_open(filepath=str(newest_log(preferences(context).data)))
 
 
+class DEPTHSHOT_OT_backend_settings(Operator):
+    """Open the page of the preferences where the backend is installed."""
+
+    bl_idname = "depthshot.backend_settings"
+    bl_label = "Set Up the Backend…"
+    bl_description = "Open Depthshot's page in the preferences, where the backend is installed"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Grey where no window can be opened."""
+        if bpy.app.background:
+            cls.poll_message_set("Blender runs without windows")
+        return not bpy.app.background
+
+    def execute(self, context: Context) -> set[str]:
+        """Open it."""
+        return bpy.ops.preferences.addon_show(module=EXTENSION)
+
+
 CLASSES = (
     DEPTHSHOT_OT_backend_start,
     DEPTHSHOT_OT_backend_stop,
     DEPTHSHOT_OT_backend_doctor,
     DEPTHSHOT_OT_backend_log,
+    DEPTHSHOT_OT_backend_settings,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import bpy
 
-from . import export, sequencer, sidebar
+from . import backend_missing, export, sequencer, sidebar
 
-CLASSES = (*sidebar.CLASSES, *export.CLASSES, *sequencer.CLASSES)
+CLASSES = (*backend_missing.CLASSES, *sidebar.CLASSES, *export.CLASSES, *sequencer.CLASSES)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

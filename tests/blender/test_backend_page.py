@@ -17,10 +17,11 @@ from bl_ext.devrepo.depthshot.operators import backend_chores, backend_state
 from bl_ext.devrepo.depthshot.operators.backend_care import Chore, care
 from bl_ext.devrepo.depthshot.operators.request import why_not
 from bl_ext.devrepo.depthshot.operators.runner import runner
-from bl_ext.devrepo.depthshot.panels import backend_page
+from bl_ext.devrepo.depthshot.panels import backend_missing, backend_page
 from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE, preferences
 
 from tests.blender.test_panels import Layout, in_a_sidebar, names
+from tests.blender.test_panels import draw as draw_panel
 
 OPERATORS = bpy.ops.depthshot
 
@@ -38,7 +39,7 @@ def page(stored, tmp_path, monkeypatch):
     care.abandon()
     care.__init__()
     system.use_online_access = before
-    for name in ("device", "starts_itself"):
+    for name in ("device", "starts_itself", "use_elsewhere"):
         stored.property_unset(name)
 
 
@@ -244,3 +245,18 @@ def test_nothing_is_done_to_the_backend_while_a_take_is_made(page, monkeypatch):
     monkeypatch.setattr(runner, "_generation", object())
     assert backend_state.busy() == "A take is being generated; wait for it or cancel it"
     assert [can(name) for name in ("install", "remove", "start", "stop")] == [False] * 4
+
+
+def test_the_tab_leads_to_the_page_as_long_as_there_is_no_backend(page):
+    panel = backend_missing.DEPTHSHOT_PT_backend_missing
+    assert panel.poll(bpy.context)
+    drawn = draw_panel(panel)
+    assert "Not installed." in names(drawn, "label")
+    assert names(drawn, "operator") == ["depthshot.backend_settings"]
+    assert not OPERATORS.backend_settings.poll(), "no window can be opened here"
+    page.use_elsewhere = True
+    assert not panel.poll(bpy.context)
+
+
+def test_with_a_backend_the_tab_has_no_such_panel(served):
+    assert not backend_missing.DEPTHSHOT_PT_backend_missing.poll(bpy.context)

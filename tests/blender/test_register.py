@@ -168,7 +168,7 @@ def test_everything_has_a_tooltip(empty_scene):
     [
         *("generate", "fetch", "cancel", "show_take", "open_folder"),
         *(f"backend_{name}" for name in ("install", "repair", "cancel", "remove")),
-        *(f"backend_{name}" for name in ("start", "stop", "doctor", "log")),
+        *(f"backend_{name}" for name in ("start", "stop", "doctor", "log", "settings")),
         *("still_from_strip", "go_to_shot", "open_strip_folder", "replace_take"),
     ],
 )

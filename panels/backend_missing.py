@@ -1,0 +1,43 @@
+"""The panel of the tab that is there as long as there is no backend: it leads to Install."""
+
+from __future__ import annotations
+
+from bpy.types import Context, Panel
+
+from ..operators.backend_care import care
+from ..operators.backend_state import why_no_backend
+from ..preferences import preferences
+from .tab import Tab
+from .text import paragraph
+
+
+class DEPTHSHOT_PT_backend_missing(Tab, Panel):
+    """Why nothing can be generated yet, and how far an installation is."""
+
+    bl_label = "Backend"
+    bl_space_type = "VIEW_3D"
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Shown while there is no backend, or something is done about it."""
+        if preferences(context).elsewhere is not None:
+            return False
+        return care.chore is not None or why_no_backend(context) is not None
+
+    def draw(self, context: Context) -> None:
+        """Draw the panel."""
+        column = self.column()
+        chore = care.chore
+        if chore is None:
+            paragraph(column, context, f"{why_no_backend(context)}.", icon="INFO")
+        elif chore.progress is None:
+            column.label(text=f"{chore.label} the backend…", icon="TIME")
+        else:
+            column.progress(factor=chore.progress.share, text=f"{chore.progress.share:.0%}")
+            paragraph(column, context, chore.progress.text)
+        if care.failed:
+            paragraph(column, context, care.message, icon="ERROR")
+        column.operator("depthshot.backend_settings", icon="PREFERENCES")
+
+
+CLASSES = (DEPTHSHOT_PT_backend_missing,)
