@@ -133,6 +133,7 @@ class LinearFrames:
                 for number in numbers
             ],
             "size": list(take.size),
+            "view": self._view,
             "color_space": INVERSES[self._view],
             "linear": COLOR_SPACE,
             "text": dict(linear_marks(take, view=self._view)),
