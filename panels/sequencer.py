@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bpy.types import Context, Menu, Panel, Strip, UILayout
+import bpy
+from bpy.types import Context, Menu, Panel, UILayout
 
 from ..backend.errors import SettingError, TakeError
 from ..backend.models import find_card
@@ -146,7 +147,7 @@ class DEPTHSHOT_MT_takes(Menu):
             layout.label(text=f"{len(takes) - MOST_TAKES} older ones are not listed")
 
 
-def _draw_replace(column: UILayout, context: Context, strip: Strip) -> None:
+def _draw_replace(column: UILayout, context: Context, strip: bpy.types.Strip) -> None:
     row = column.row()
     row.enabled = not strip.lock and strip.id_data.library is None
     row.menu("DEPTHSHOT_MT_takes", icon="FILE_REFRESH")
