@@ -106,7 +106,7 @@ class DEPTHSHOT_OT_cancel(Operator):
 
     bl_idname = "depthshot.cancel"
     bl_label = "Cancel"
-    bl_description = "Stop generating; a complete capture is kept, so the next try is faster"
+    bl_description = "Stop generating; what was captured is kept, so the next try is faster"
     bl_options = {"INTERNAL"}
 
     @classmethod

@@ -51,6 +51,7 @@ depends = importlib.import_module(f"{_PACKAGE}.depends")
 drivers = importlib.import_module(f"{_PACKAGE}.drivers")
 guides = importlib.import_module(f"{_PACKAGE}.child_guides")
 leave_out = importlib.import_module(f"{_PACKAGE}.leave_out")
+child_stills = importlib.import_module(f"{_PACKAGE}.child_stills")
 simulations = importlib.import_module(f"{_PACKAGE}.simulations")
 
 
@@ -169,6 +170,21 @@ def render_still(scene: bpy.types.Scene, job: Job) -> None:
     render.resolution_x, render.resolution_y, render.resolution_percentage = before
 
 
+def have_still(scene: bpy.types.Scene, job: Job, scene_hash: str | None) -> Path | None:
+    """Bring the still about; return where it is kept until the capture is whole, None nowhere."""
+    if scene_hash is None:
+        render_still(scene, job)
+        return None
+    name = child_stills.still_name(
+        scene_hash, scene=job.scene, frame=job.still_frame, supersample=job.supersample
+    )
+    folder = job.work.parent / name
+    if not child_stills.fetch_still(folder, Path(job.still)):
+        render_still(scene, job)
+        child_stills.keep_still(Path(job.still), folder, work=job.work)
+    return folder
+
+
 def take_image(job: Job) -> None:
     """Take an image file as the still, its values untouched: a PNG as it is, others as PNG."""
     image = bpy.data.images.load(job.still_image)
@@ -239,7 +255,7 @@ def check_cameras(scene: bpy.types.Scene, job: Job) -> None:
             )
 
 
-def tell_hash(scene: bpy.types.Scene, job: Job) -> None:
+def tell_hash(scene: bpy.types.Scene, job: Job) -> str | None:
     """Tell what the capture depends on, so that one that is there already can be used."""
     try:
         value = depends.scene_hash(scene, frame=job.frame_start, scratch=job.work / "neutral.blend")
@@ -247,8 +263,9 @@ def tell_hash(scene: bpy.types.Scene, job: Job) -> None:
             value += depends.file_hash(Path(job.still_image))
     except depends.UnknowableError as reason:
         job.say("hash", value=None, reason=str(reason))
-    else:
-        job.say("hash", value=value)
+        return None
+    job.say("hash", value=value)
+    return value
 
 
 def warn_of(scene: bpy.types.Scene, job: Job) -> None:
@@ -292,15 +309,17 @@ def run(job: Job) -> int:
         leave_out.leave_out_takes()
         confine(scene)
         warn_of(scene, job)
-        tell_hash(scene, job)
+        scene_hash, kept_still = tell_hash(scene, job), None
         check_cameras(scene, job)
         job.say("phase", phase="still", done=0, total=1)
         if job.still_image:
             take_image(job)
         else:
-            render_still(scene, job)
+            kept_still = have_still(scene, job, scene_hash)
         job.say("phase", phase="still", done=1, total=1)
         render_guides(scene, job)
+        if kept_still is not None:
+            child_stills.drop_still(kept_still)
     except RefusedError as reason:
         job.say("refused", message=str(reason))
         return REFUSED

@@ -110,7 +110,8 @@ def replace_take(strip: bpy.types.Strip, folder: Path) -> tuple[FoundTake, list[
     if others := shown_through(scene, after.take):
         notes.append(
             f"“{scene.name}” shows pictures through {in_words(others)}, so the take looks different"
-            " there."
+            " there; set that back under Render properties > Color Management, or place the take as"
+            " an image strip in an edit scene."
         )
     if abs(frame_rate(scene) - after.take.fps) > 1e-3:
         notes.append(

@@ -72,4 +72,17 @@ def new_material(scene: Scene, folder: Path, take: Take) -> TakeMaterial:
 
 def picture_notes(scene: Scene, take: Take) -> tuple[str, ...]:
     """Return what keeps a take in a material of `scene` from looking as it was made."""
-    return (*color_notes(scene, scene, take), *timing_notes(scene, take))
+    return (*color_notes(scene, scene, take), *_film_notes(scene), *timing_notes(scene, take))
+
+
+def _film_notes(scene: Scene) -> tuple[str, ...]:
+    """Return what to know where Cycles makes all that it renders brighter or darker."""
+    film = scene.cycles.film_exposure if scene.render.engine == "CYCLES" else 1.0
+    if film == 1:
+        return ()
+    # A film that gets no light shows no take at any strength.
+    strength = f", or the Strength of the material's Emission to {1 / film:g}" if film else ""
+    return (
+        f"“{scene.name}” renders all light {film:g} times as bright (Render properties > Film >"
+        f" Exposure), the take too; set that to 1{strength}.",
+    )

@@ -37,5 +37,9 @@ def land(scene: Scene, folder: Path, take: Take, *, place: str = "") -> Landed:
     return Landed(
         scene=scene.name,
         where=f"material “{made.material.name}”",
-        notes=picture_notes(scene, take),
+        notes=(
+            f"Nothing wears the material “{made.material.name}” yet; give it to an object under"
+            " Material properties.",
+            *picture_notes(scene, take),
+        ),
     )

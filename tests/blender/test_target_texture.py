@@ -16,7 +16,10 @@ def test_it_is_kept_and_assigned_to_nothing(empty_scene, tmp_path):
     before = session_state()
     take, _ = views.make_take(tmp_path / "take")
     landed = texture.land(empty_scene, tmp_path / "take", take)
-    assert (landed.scene, landed.where, landed.notes) == ("Scene", "material “take”", ())
+    assert (landed.scene, landed.where) == ("Scene", "material “take”")
+    assert landed.notes == (
+        "Nothing wears the material “take” yet; give it to an object under Material properties.",
+    )
     changed = differences(before, session_state())
     added = ("/data/images", "/data/materials")
     assert changed
@@ -72,3 +75,14 @@ def test_one_undo_step_removes_it(empty_scene, tmp_path):
     bpy.ops.ed.undo_push(message="take")
     bpy.ops.ed.undo()
     assert not (bpy.data.images or bpy.data.materials)
+
+
+def test_an_exposure_of_the_film_is_said_with_its_way_out(empty_scene, tmp_path):
+    views.exact(empty_scene)
+    empty_scene.cycles.film_exposure = 2
+    take, _ = views.make_take(tmp_path / "take")
+    (_, note) = texture.land(empty_scene, tmp_path / "take", take).notes
+    assert note == (
+        "“Scene” renders all light 2 times as bright (Render properties > Film > Exposure), the"
+        " take too; set that to 1, or the Strength of the material's Emission to 0.5."
+    )
