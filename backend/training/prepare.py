@@ -14,13 +14,13 @@ import torch
 from .. import media
 from ..errors import ShotError
 from ..models.draft.condition import nearest_inverse
+from ..models.draft.spread import spread_surfaces
 from ..projection.frame import finish
 from ..projection.output import to_image, to_mask
 from ..projection.surface import inverse_depth
 from ..projection.walk import Walk
 from ..reader import ShotReader
 from ..take import frame_name
-from .evaluate import spread
 from .scenes import Example
 
 SIZE = 256  # pixels of a window's side
@@ -64,11 +64,13 @@ def prepare(shot: Path, truth: Path) -> list[Example]:
                 f"{file} has {picture.shape[1]} x {picture.shape[0]} pixels and the shot"
                 f" {reader.shot.size[0]} x {reader.shot.size[1]}; render the truth at that size."
             )
+        inverse = projection.inverse / largest
+        filled = spread_surfaces(projection.colour, projection.generated, inverse)
         whole = Example(
-            filled=_planes(to_image(projection.colour)),
+            filled=_planes(to_image(filled)),
             truth=_planes(np.round(picture * 255).astype(np.uint8)),
             generated=to_mask(projection.generated),
-            inverse=(projection.inverse / largest).numpy(),
+            inverse=inverse.numpy(),
         )
         examples.extend(_windows(whole, most=-(-WINDOWS // len(frames))))
     if not examples:

@@ -17,6 +17,7 @@ from ...projection.walk import Step, Walk
 from ..card import Value
 from .composite import Composite, compose
 from .pipeline import DraftPipeline
+from .spread import spread_surfaces
 from .survey import Survey
 
 THREAD = 1  # pixels: half the width up to which a strip in a keyframe is filled, not generated
@@ -93,9 +94,7 @@ class FrameMaker:
         own = made.left if moving is None else made.left & ~moving
         editable = _thick(own, THREAD) & (made.left_share > 0)  # `_thick` grows into what moves
         drawn = self._pipeline(
-            made.colour,
-            made.left_share,
-            made.surface[0] / self._survey.largest,
+            *self._planes(made),
             editable=editable if moving is None else editable & ~moving,
             generator=_generator(self._seed, index),
             steps=self._settings["steps"],
@@ -129,14 +128,13 @@ class FrameMaker:
         colour = made.colour
         editable = self._editable(made, moving)
         if bool(editable.any()):
-            colour = self._pipeline(
-                colour,
-                made.left_share,
-                made.surface[0] / self._survey.largest,
+            drawn = self._pipeline(
+                *self._planes(made),
                 editable=editable,
                 mean=True,  # this frame alone shows it, and the next must not flicker
                 on_step=on_step,
-            ).colour
+            )
+            colour = torch.where(editable, drawn.colour, colour)
         depth = None if step.depth is not None else made.surface[0].reciprocal().cpu().numpy()
         image = to_image(colour, bits=self._bits)
         return Made(index, image, to_mask(made.generated), depth, blind=not seen)
@@ -146,6 +144,11 @@ class FrameMaker:
         sight = self._walk.see(step)
         made = compose(sight, self.keyframes, moving=moving, fallback=self._fallback)
         return bool(sight.seen.any()), made
+
+    def _planes(self, made: Composite) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return what the pipeline is given of a frame: picture, share of holes, inverse depth."""
+        inverse = made.surface[0] / self._survey.largest
+        return spread_surfaces(made.colour, made.left_share, inverse), made.left_share, inverse
 
     def _editable(self, made: Composite, moving: torch.Tensor | None) -> torch.Tensor:
         """Return what (H, W) of a frame is generated for this frame alone.

@@ -12,7 +12,8 @@ class Example:
     """One frame of a shot, with its still already projected into it.
 
     Attributes:
-        filled: (3, H, W) uint8 display values: the projection's frame, holes filled by it.
+        filled: (3, H, W) uint8 display values: the projection's frame, its holes filled by it and
+            then by `spread_surfaces`.
         truth: (3, H, W) uint8: what a camera sees there.
         generated: (H, W) uint8: 255 is unseen, between is a share.
         inverse: (H, W) float32: inverse depth divided by the largest `nearest_inverse` of the

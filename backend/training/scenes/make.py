@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ...models.draft.condition import nearest_inverse
+from ...models.draft.spread import spread_surfaces
 from ...projection.frame import Projection, carry_frame, project_frame
 from ...projection.output import to_image, to_mask
 from ...projection.source import Source, prepare_source
@@ -126,10 +127,11 @@ def _project(
 
 
 def _example(projection: Projection, truth: np.ndarray, most: float) -> Example:
-    filled = to_image(projection.colour)
+    inverse = projection.inverse / most
+    filled = to_image(spread_surfaces(projection.colour, projection.generated, inverse))
     return Example(
         filled=np.ascontiguousarray(filled.transpose(2, 0, 1)),
         truth=np.ascontiguousarray(truth.transpose(2, 0, 1)),
         generated=to_mask(projection.generated),
-        inverse=(projection.inverse / most).cpu().numpy(),
+        inverse=inverse.cpu().numpy(),
     )
