@@ -15,6 +15,7 @@ from bpy.types import Context, Event, Operator
 from ..backend.errors import DepthshotError, TakeError
 from ..backend.take import read_take
 from ..preferences import preferences
+from ..scene.compat import RELATIVE_PATH
 from .exporter import exporter
 
 RUNNING = "An export is running; wait for it or cancel it"
@@ -102,7 +103,7 @@ class DEPTHSHOT_OT_export_movie(_Exports):
         name="File",
         description="The movie to write",
         subtype="FILE_PATH",
-        options={"SKIP_SAVE"},
+        options={"SKIP_SAVE"} | RELATIVE_PATH,
     )
     check_existing: BoolProperty(
         name="Check Existing",
@@ -178,7 +179,7 @@ class DEPTHSHOT_OT_export_dataset(_Exports):
         name="Folder",
         description="The folder to make; it must not be there yet",
         subtype="FILE_PATH",
-        options={"SKIP_SAVE"},
+        options={"SKIP_SAVE"} | RELATIVE_PATH,
     )
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
     pictures: EnumProperty(

@@ -11,6 +11,7 @@ from bpy.props import BoolProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
 from ..backend.errors import DepthshotError
+from ..scene.compat import RELATIVE_PATH
 from ..scene.lost_takes import find_again
 
 
@@ -40,7 +41,7 @@ class DEPTHSHOT_OT_find_take(Operator):
         name="Take",
         description="The take's folder, the one with take.json in it",
         subtype="DIR_PATH",
-        options={"SKIP_SAVE"},
+        options={"SKIP_SAVE"} | RELATIVE_PATH,
     )
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 

@@ -15,6 +15,7 @@ from ..backend.errors import DepthshotError
 from ..backend.take import Take, hash_file, read_take
 from ..preferences import preferences
 from ..properties import target_items
+from ..scene.compat import RELATIVE_PATH
 from ..scene.targets import chosen_place, find_target
 from ..scene.targets.landed import Landed
 from .generate import RUNNING
@@ -41,7 +42,7 @@ class DEPTHSHOT_OT_place_take(Operator):
         name="Take",
         description="The take's folder, the one with take.json in it",
         subtype="DIR_PATH",
-        options={"SKIP_SAVE"},
+        options={"SKIP_SAVE"} | RELATIVE_PATH,
     )
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 

@@ -136,7 +136,7 @@ def _image(strip: bpy.types.Strip, frame: int) -> Path:
 
 def _movie_index(strip: bpy.types.Strip, frame: int, *, frames: int) -> int:
     content = frames - strip.animation_offset_start - strip.animation_offset_end
-    length = strip.frame_duration
+    length = _length(strip)
     scene_rate = strip.fps / frame_rate(strip.id_data)
     rates = [1.0] if length == content else []
     if scene_rate > 0 and abs(content / scene_rate - length) < 1:
@@ -158,7 +158,7 @@ def _movie_index(strip: bpy.types.Strip, frame: int, *, frames: int) -> int:
 
 def _index(strip: bpy.types.Strip, frame: int, *, content: int, rate: float) -> int:
     # With `length` frames, so that the last one of a reversed strip is the movie's first.
-    length = strip.frame_duration
+    length = _length(strip)
     at = frame - strip.frame_start
     if strip.use_reverse_frames:
         at = length - 1 - at
@@ -166,6 +166,12 @@ def _index(strip: bpy.types.Strip, frame: int, *, content: int, rate: float) -> 
     if strip.strobe > 1:
         index -= math.fmod(index, strip.strobe)
     return strip.animation_offset_start + math.floor(index + 0.5)
+
+
+def _length(strip: bpy.types.Strip) -> int:
+    """Return the length of a strip's content; Blender 4.2's own does not know the rate."""
+    handles = strip.frame_final_end - strip.frame_final_start
+    return round(handles + strip.frame_offset_start + strip.frame_offset_end)
 
 
 def _absolute(strip: bpy.types.Strip, path: str) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backend.errors import DepthshotError
 
-from . import build, commands, environments, lint, suites, window
+from . import build, commands, environments, lint, suites, versions, window
 from .console import DevError, answer, say
 
 HELP = """Usage: python3 dev.py COMMAND …
@@ -85,7 +85,17 @@ def _test(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="dev.py test", description="Runs the tests; other arguments go to pytest."
     )
-    parser.add_argument("--blender", metavar="VERSION", help="the Blender to test against")
+    parser.add_argument(
+        "--blender",
+        metavar="VERSION[,VERSION…]",
+        default="",
+        help="the Blender to test against; several are tested side by side",
+    )
+    parser.add_argument(
+        "--leave-out",
+        action="store_true",
+        help="leave out a Blender that needs a Python which is not installed, and say so",
+    )
     parser.add_argument("--only", choices=suites.NAMES, help="run one suite")
     parser.add_argument("--ui", action="store_true", help="the tests in a real Blender window")
     parser.add_argument(
@@ -100,7 +110,8 @@ def _test(arguments: list[str]) -> int:
         return 0
     return suites.main(
         only="ui" if options.ui else options.only,
-        blender=options.blender,
+        blender=versions.chosen(options.blender),
+        leave_out=options.leave_out,
         install_libraries=options.install_system_libraries,
         arguments=for_pytest,
     )

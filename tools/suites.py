@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
+import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from backend.setup.process import clean_environment
 
-from . import environments
+from . import environments, versions
 from .console import DevError, answer, say
 from .environments import ROOT, Environment
 
@@ -19,6 +23,7 @@ NAMES = ("backend", "blender", "ui", "gpu")
 # A process that hangs at exit would otherwise hang whoever waits for it.
 LIMIT_SECONDS = 20 * 60
 _NO_TESTS = 5
+_LOOK_UP_SECONDS = 1.0
 _ASK_TORCH = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available())"
 
 
@@ -60,6 +65,8 @@ def run_suite(
     *,
     limit: float = LIMIT_SECONDS,
     root: Path = ROOT,
+    output: BinaryIO | None = None,
+    stop: threading.Event | None = None,
 ) -> Outcome:
     """Runs the tests of one folder below `tests/`.
 
@@ -69,6 +76,8 @@ def run_suite(
         arguments: for pytest.
         limit: seconds after which the suite, with every process it started, is ended.
         root: the checkout; another one in tests.
+        output: gets what pytest says; the terminal if None.
+        stop: once set, the suite is ended as if its time were up.
 
     Returns:
         The counts. A suite that crashed, hung or could not be collected counts as one failure
@@ -85,7 +94,7 @@ def run_suite(
             *(str(environment.python), "-m", "pytest", f"tests/{name}"),
             *(f"--junitxml={report}", f"--rootdir={root}", *arguments),
         ]
-        code = run_limited(command, limit=limit, cwd=root)
+        code = run_limited(command, limit=limit, cwd=root, output=output, stop=stop)
         # pytest writes it last: without one, the tests were not all run, whatever the exit code.
         reported = report.is_file()
         outcome = read_report(report) if reported else Outcome()
@@ -98,8 +107,15 @@ def run_suite(
     return outcome
 
 
-def run_limited(command: list[str], *, limit: float, cwd: Path) -> int | None:
-    """Runs a command and ends it, with all it started, when its time is up.
+def run_limited(
+    command: list[str],
+    *,
+    limit: float,
+    cwd: Path,
+    output: BinaryIO | None = None,
+    stop: threading.Event | None = None,
+) -> int | None:
+    """Runs a command and ends it, with all it started, when its time is up or `stop` is set.
 
     Returns:
         Its exit code, or None if it had to be ended.
@@ -111,15 +127,29 @@ def run_limited(command: list[str], *, limit: float, cwd: Path) -> int | None:
         "DEPTHSHOT_BACKEND_PYTHON": str(environments.backend().python),
     }
     process = subprocess.Popen(
-        command, cwd=cwd, env=variables, stdin=subprocess.DEVNULL, **own_group
+        command,
+        cwd=cwd,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+        **own_group,
     )
     try:
-        return process.wait(limit)
-    except subprocess.TimeoutExpired:
-        return None
+        return _wait(process, limit=limit, stop=stop or threading.Event())
     finally:
         # Also after Ctrl-C, and for what a suite that ended left running.
         _end_group(process)
+
+
+def _wait(process: subprocess.Popen, *, limit: float, stop: threading.Event) -> int | None:
+    """Waits for a process; returns None where it has to be ended."""
+    end = time.monotonic() + limit
+    while not stop.is_set() and (left := end - time.monotonic()) > 0:
+        # Nothing wakes a thread that waits for a process, so it looks up now and then.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(min(left, _LOOK_UP_SECONDS))
+    return None
 
 
 def _end_group(process: subprocess.Popen) -> None:
@@ -130,6 +160,16 @@ def _end_group(process: subprocess.Popen) -> None:
     elif process.poll() is None:
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], check=False)
     process.wait()
+
+
+def _in_all(with_bpy: list[Environment], arguments: list[str]) -> list[Outcome]:
+    """Runs the tests with bpy in several Blenders side by side, where each takes longer."""
+    limit = versions.AT_ONCE * LIMIT_SECONDS
+
+    def run(environment: Environment, output: BinaryIO, stop: threading.Event) -> Outcome:
+        return run_suite("blender", environment, arguments, limit=limit, output=output, stop=stop)
+
+    return versions.run_all(with_bpy, run)
 
 
 def torch_has_gpu(environment: Environment) -> bool:
@@ -147,13 +187,19 @@ def torch_has_gpu(environment: Environment) -> bool:
 
 
 def main(
-    *, only: str | None, blender: str | None, install_libraries: bool, arguments: list[str]
+    *,
+    only: str | None,
+    blender: Sequence[str],
+    leave_out: bool,
+    install_libraries: bool,
+    arguments: list[str],
 ) -> int:
     """Runs the suites that fit this machine and prints the summary line last.
 
     Args:
         only: the one suite to run, or None for all.
-        blender: the Blender version, or None for the default.
+        blender: the Blender versions; none for the default.
+        leave_out: leave out a Blender that needs a Python which is not there, and say so.
         install_libraries: also install system libraries that Blender needs.
         arguments: for pytest.
 
@@ -161,20 +207,27 @@ def main(
         0 if at least one test ran and none failed.
     """
     wanted = NAMES if only is None else (only,)
-    for_backend, for_blender = environments.backend(), environments.blender(blender)
+    for_backend = environments.backend()
+    with_bpy = [environments.blender()]
+    if blender:
+        with_bpy = versions.usable(blender, leave_out=leave_out)
     # Tests with Blender start a real backend; those of the backend and of these tools call
     # Blender's Python, and those in a window install a zip that its builder has made.
     needed = [for_backend]
     if {"backend", "blender", "ui"} & set(wanted):
-        needed.append(for_blender)
+        needed += with_bpy
     environments.ensure(*needed, install_libraries=install_libraries)
     outcome = Outcome()
     for name in wanted:
         if name == "gpu" and not torch_has_gpu(for_backend):
             say("tests/gpu: torch reports no GPU here")
             continue
-        environment = for_blender if name == "blender" else for_backend
-        outcome += run_suite(name, environment, arguments)
+        if name != "blender":
+            outcome += run_suite(name, for_backend, arguments)
+        elif len(with_bpy) == 1:
+            outcome += run_suite(name, with_bpy[0], arguments)
+        else:
+            outcome = sum(_in_all(with_bpy, arguments), outcome)
     answer(str(outcome))
     if outcome == Outcome():
         say("No test was run.")

@@ -83,8 +83,8 @@ def test_another_take_is_rendered_in_its_place_and_nothing_else_changes(
     )
     flip.mute = True
     edit.sequence_editor.active_strip = strip
-    before = timing(strip)
     assert np.array_equal(takes.render(edit, tmp_path / "r.png", START + 12), pictures[2])
+    before = timing(strip)  # rendering makes a strobe of 0 one of 1 in 4.2
 
     folder = str(tmp_path / "takes/Shot-two-001")
     assert bpy.ops.depthshot.replace_take(folder=folder) == {"FINISHED"}
