@@ -142,7 +142,7 @@ def examine(data: Path, *, chosen: str = AUTO, made: Environment | None = None) 
     if not folder.is_dir():
         if _is_locked(data):
             return State(Kind.INSTALLING, "Being installed by another Blender.")
-        return State(Kind.MISSING, "Not installed.")
+        return State(Kind.MISSING, "The backend is not installed.")
     stamp = read_stamp(folder)
     if stamp is None:
         if _is_locked(data):

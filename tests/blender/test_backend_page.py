@@ -95,7 +95,7 @@ def labels(page) -> str:
 
 def test_with_nothing_installed_it_says_so_and_what_it_needs(page):
     said = labels(page)
-    assert "Not installed." in said
+    assert "The backend is not installed." in said
     assert "Found: " in said
     assert "GB to download" in said and "GB are free" in said
     assert [can(name) for name in ("install", "repair", "remove", "cancel")] == [
@@ -251,7 +251,7 @@ def test_the_tab_leads_to_the_page_as_long_as_there_is_no_backend(page):
     panel = backend_missing.DEPTHSHOT_PT_backend_missing
     assert panel.poll(bpy.context)
     drawn = draw_panel(panel)
-    assert "Not installed." in names(drawn, "label")
+    assert "The backend is not installed." in names(drawn, "label")
     assert names(drawn, "operator") == ["depthshot.backend_settings"]
     assert not OPERATORS.backend_settings.poll(), "no window can be opened here"
     page.use_elsewhere = True
