@@ -106,7 +106,7 @@ def _describe_struct(value: bpy.types.bpy_struct, *, depth: int) -> object:
     if depth > _DEEPEST:
         return value.bl_rna.identifier
     described = {
-        prop.identifier: _describe(getattr(value, prop.identifier, None), depth=depth + 1)
+        prop.identifier: _describe_property(value, prop, depth=depth + 1)
         for prop in value.bl_rna.properties
         if prop.identifier not in _VOLATILE
         and (value.bl_rna.identifier, prop.identifier) not in _UNREADABLE
@@ -117,6 +117,16 @@ def _describe_struct(value: bpy.types.bpy_struct, *, depth: int) -> object:
             for key, entry in value.items()
         }
     return described
+
+
+def _describe_property(
+    owner: bpy.types.bpy_struct, prop: bpy.types.Property, *, depth: int
+) -> object:
+    value = getattr(owner, prop.identifier, None)
+    # A link leads to sockets, a socket back to its node: round and round through a node tree.
+    if prop.type == "POINTER" and isinstance(value, bpy.types.Node | bpy.types.NodeSocket):
+        return f"{value.name} {getattr(value, 'identifier', '')}"
+    return _describe(value, depth=depth)
 
 
 def differences(before: object, after: object, place: str = "") -> list[str]:

@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
 ]
 # Each of these costs the start of one Blender or two, so there are fewer than of the backend's.
-KILLS = range(max(2, kills.KILLS // 5))
+KILLS = range(max(1, kills.KILLS // 10))
 LONGEST = 1.5  # seconds after a stage has begun; on a quiet machine most are over by then
 
 
@@ -76,7 +76,7 @@ def check_whole(take, true):
     assert bytes_of(take) == true
 
 
-@pytest.mark.parametrize("number", KILLS)
+@pytest.mark.parametrize("number", KILLS, ids=kills.name)
 def test_random_kill_of_blender(true, backend, tmp_path, number):
     draw = kills.draws("blender", number)
     stage, seconds = draw.choice([*Stage][:-1]), draw.uniform(0, LONGEST)
@@ -112,7 +112,7 @@ def test_random_kill_of_blender(true, backend, tmp_path, number):
     forget_captures()
 
 
-@pytest.mark.parametrize("number", KILLS)
+@pytest.mark.parametrize("number", KILLS, ids=kills.name)
 def test_random_kill_of_the_second_blender(true, monkeypatch, number):
     draw = kills.draws("second blender", number)
     phase = draw.choice(["starting", "cameras", "still", "guides"])
