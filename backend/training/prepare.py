@@ -21,6 +21,7 @@ from ..projection.surface import inverse_depth
 from ..projection.walk import Walk
 from ..reader import ShotReader
 from ..take import frame_name
+from .evaluate import spread
 from .scenes import Example
 
 SIZE = 256  # pixels of a window's side
