@@ -1,9 +1,11 @@
 """Takes of 8 and 16 bits: what is rounded and where, and that a job keeps its format."""
 
 import json
+import math
 import os
 import signal
 import sqlite3
+import subprocess
 
 import cv2
 import numpy as np
@@ -21,6 +23,7 @@ from backend.jobs import JobStore
 from backend.projection.output import to_image
 from backend.rendezvous import read_server
 from backend.resume import JOB_FILE
+from backend.score import score
 from backend.take import TAKE_FILE, Take, verify_take
 from tests.backend.written import content, write_all, writer
 from tests.backends import (
@@ -170,6 +173,30 @@ class TestTakes:
         with pytest.raises(SettingError, match=said):
             make(shot, tmp_path / "take", format=format)
         assert not (tmp_path / "take").exists()
+
+
+def test_the_command_line_writes_16_bits_goes_on_with_them_and_scores_them(make_shot, tmp_path):
+    shot = make_shot()
+
+    def command(*arguments):
+        return subprocess.run(
+            [PYTHON, "-m", "backend", *map(str, arguments)],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    refused = command("generate", shot, "--format", "exr", "--out", tmp_path / "take")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "made inside Blender" in refused.stderr
+    assert not (tmp_path / "take").exists()
+    made = ("generate", shot, "--model", "projection", "--out", tmp_path / "take")
+    for _ in range(2):
+        assert command(*made, "--format", "png16").returncode == 0
+        assert verify_take(tmp_path / "take").format == "png16"
+    assert not list((tmp_path / "take").glob("earlier*"))
+    make(shot, tmp_path / "coarse")
+    report = score(shot, tmp_path / "take", truth=tmp_path / "coarse")
+    # Against the same rounded to 8 bits: a step of 1/255 at most half of it wrong, evenly.
+    assert report.metrics["psnr"].values.all == pytest.approx(10 * math.log10(12 * 255**2), abs=0.5)
 
 
 def test_a_table_from_before_there_were_formats_is_brought_up_to_date(tmp_path):
