@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 from .classical import CHEAT, CLASSICAL_FILLS
 
+START = "draft, what its network starts from"
 RANDOM, MEAN, SAMPLE = "draft, random weights", "draft, `mean`", "**draft, one sample**"
 
 SAMPLE_BELOW = 2.0  # dB; a true sampler loses up to 3 against the mean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,33 @@ from .takes import make_take, read_frame, read_mask
 CARD = find_card("draft")
 
 
-def draft_models(weights: Path | None) -> tuple[Model, Model]:
-    """Return the draft with the weights of a folder (None: those in use), and a random one."""
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """The draft with several networks.
+
+    Attributes:
+        trained: With the weights that are measured.
+        untrained: With random weights.
+        start: With a network that changes nothing: what it starts from.
+    """
+
+    trained: Model
+    untrained: Model
+    start: Model
+
+
+def load_drafts(weights: Path | None) -> Drafts:
+    """Return the draft with the weights of a folder (None: those in use), and what to compare."""
     trained = load_pipeline(weights, device="cpu")
     make = {name: trained.network.config[name] for name in ("channels", "blocks", "conditions")}
-    untrained = random_pipeline(0, **make)
-    return tuple(
-        DraftModel(CARD, pipeline=pipeline, device="cpu") for pipeline in (trained, untrained)
+    start = random_pipeline(0, **make)
+    for parameter in start.network.leave.parameters():
+        parameter.zero_()
+    return Drafts(
+        *(
+            DraftModel(CARD, pipeline=pipeline, device="cpu")
+            for pipeline in (trained, random_pipeline(0, **make), start)
+        )
     )
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from .classical import PROJECTION, classical_take
-from .drafts import draft_models, draft_take
+from .drafts import draft_take, load_drafts
 from .scenes import EvalScene
 from .takes import read_frame
 
@@ -31,7 +31,7 @@ def draw_seeds(scenes: Sequence[EvalScene], weights: Path | None, out: Path) -> 
     Returns:
         One sentence: what lies where.
     """
-    model, _ = draft_models(weights)
+    model = load_drafts(weights).trained
     rows = []
     for scene in scenes:
         index, box = largest_hole(scene.unseen, side=SIDE)

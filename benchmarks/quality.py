@@ -6,11 +6,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.models.interface import Model
-
-from .bars import MEAN, RANDOM, SAMPLE, Numbers, verdicts
+from .bars import MEAN, RANDOM, SAMPLE, START, Numbers, verdicts
 from .classical import CLASSICAL, classical_score, score_take
-from .drafts import draft_models, draft_take, seed_difference, unlocked_pixels
+from .drafts import Drafts, draft_take, load_drafts, seed_difference, unlocked_pixels
 from .scenes import EvalScene
 from .tables import Measured
 
@@ -34,19 +32,22 @@ def measure_drafts(
         weights: Folder of the draft's weights, None for those in use.
         quick: Leave out random weights and the second seed.
     """
-    model, untrained = draft_models(weights)
-    return [_measure(scene, model, None if quick else untrained) for scene in scenes]
+    drafts = load_drafts(weights)
+    return [_measure(scene, drafts, quick=quick) for scene in scenes]
 
 
-def _measure(scene: EvalScene, model: Model, untrained: Model | None) -> Measured:
-    rows = _classical(scene)
+def _measure(scene: EvalScene, drafts: Drafts, *, quick: bool) -> Measured:
+    rows, model = _classical(scene), drafts.trained
     mean = draft_take(model, scene, "mean", settings={"mean": True})
     sample = draft_take(model, scene, "seed-0", seed=0)
     seeds = None
-    if untrained is not None:
+    rows[START] = _score(
+        scene, draft_take(drafts.start, scene, "start", settings={"mean": True}), START
+    )
+    if not quick:
         second = draft_take(model, scene, "seed-1", seed=1)
         seeds = seed_difference(scene, sample, second)
-        rows[RANDOM] = _score(scene, draft_take(untrained, scene, "random"), RANDOM)
+        rows[RANDOM] = _score(scene, draft_take(drafts.untrained, scene, "random"), RANDOM)
     rows[MEAN] = _score(scene, mean, MEAN)
     rows[SAMPLE] = _score(scene, sample, SAMPLE)
     unlocked = unlocked_pixels(scene, sample)
