@@ -12,7 +12,7 @@ from pathlib import Path
 import bpy
 
 from .export_process import ExportProcess
-from .interface import redraw
+from .interface import redraw_sidebars
 
 SECONDS_BETWEEN_STEPS = 0.1
 CANCELLED = "Cancelled; nothing was exported."
@@ -102,7 +102,7 @@ class Exporter:
         elif ended:
             message = CANCELLED if self._stopping else process.why_broken()
             self._end(message, failed=not self._stopping)
-        redraw("VIEW_3D")
+        redraw_sidebars("VIEW_3D")
         return self.running
 
     def _begin(self, python: Path, arguments: Sequence[str], target: Path) -> None:

@@ -39,12 +39,13 @@ def occupied(ignored: frozenset[str]) -> str | None:
     return f"the tool “{min(tools)}”" if tools else None
 
 
-def redraw(*kinds: str) -> None:
-    """Have the editors of these kinds drawn again, in every window."""
+def redraw_sidebars(*kinds: str) -> None:
+    """Draw the sidebars of these kinds of editors anew; what is beside them stays as it is."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in kinds:
-                area.tag_redraw()
+            for region in area.regions if area.type in kinds else ():
+                if region.type == "UI":
+                    region.tag_redraw()
 
 
 def push_undo(message: str) -> None:
