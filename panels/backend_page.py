@@ -59,18 +59,19 @@ def _draw_chore(layout: UILayout, context: Context) -> None:
 def _draw_installation(
     layout: UILayout, context: Context, page: DepthshotPreferences, kind: Kind
 ) -> None:
-    layout.prop(page, "device")
-    if page.device == place.AUTO:
-        layout.label(text=f"Found: {torch_build.LABELS[torch_build.detect()]}", icon="BLANK1")
-    if kind is not Kind.READY:
-        for line in needs(context)[1:]:
-            paragraph(layout, context, line, icon="BLANK1")
-        if not bpy.app.online_access:
-            _draw_offline(layout, context)
+    if kind is not Kind.READY and not bpy.app.online_access:
+        _draw_offline(layout, context)
     row = layout.row()
     row.operator("depthshot.backend_install", icon="IMPORT")
     row.operator("depthshot.backend_repair", icon="FILE_REFRESH")
     row.operator("depthshot.backend_remove", icon="TRASH")
+    layout.prop(page, "device")
+    lines = layout.column(align=True)
+    if page.device == place.AUTO:
+        lines.label(text=f"Found: {torch_build.LABELS[torch_build.detect()]}", icon="BLANK1")
+    if kind is not Kind.READY:
+        for line in needs(context)[1:]:
+            paragraph(lines, context, line, icon="BLANK1")
 
 
 def _draw_offline(layout: UILayout, context: Context) -> None:

@@ -7,6 +7,7 @@ has none and is made again; what pip has in its cache is not downloaded again.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -63,6 +64,13 @@ def python_in(folder: Path) -> Path:
 
 def key(environment: Environment) -> str:
     """A hash of everything an environment is made from."""
+    files = (*environment.locks, torch_build.REQUIREMENT_FILE)
+    return _key(environment, tuple(path.stat().st_mtime_ns for path in files))
+
+
+@functools.lru_cache(maxsize=16)
+def _key(environment: Environment, _changed: tuple[int, ...]) -> str:
+    """The same, kept as long as no file changes: a panel asks for it at every redraw."""
     digest = hashlib.sha256()
     digest.update(repr((environment.version, environment.with_torch)).encode())
     if environment.with_torch:
