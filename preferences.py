@@ -136,8 +136,8 @@ class DepthshotPreferences(AddonPreferences):
     )
     elsewhere_address: StringProperty(
         name="Address",
-        description="Where the other machine's backend is: https://NAME:8765 with its name and port,"
-        " or http://127.0.0.1:8765 for a tunnel to it",
+        description="Where the other machine's backend is: https://NAME:8765 with its name and"
+        " port, or http://127.0.0.1:8765 for a tunnel to it",
     )
     elsewhere_token: StringProperty(
         name="Token",
