@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import cv2
@@ -18,6 +20,7 @@ from backend.wire import Still, read_shot, write_shot
 from tests.analytic import render
 from tests.backend.exports import SOURCE_ADDRESS, quiet, write_take
 from tests.backend.nerfstudio_reader import read_dataset, read_ply, seen_at, world_points
+from tests.backends import ROOT
 
 SIZE = (96, 64)
 
@@ -312,4 +315,43 @@ def test_cancelled_or_failed_it_leaves_nothing(take, shot, tmp_path):
     (take / "frames/0009.png").write_bytes(b"torn")
     with pytest.raises(DepthshotError, match=r"frames/0009\.png' is not a PNG file"):
         export(take, tmp_path / "out/set", shot=shot)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def command(*arguments, prelude=""):
+    program = f"import sys\n{prelude}\nfrom backend.cli import main\nsys.exit(main(sys.argv[1:]))"
+    return subprocess.run(
+        [sys.executable, "-c", program, "export", "dataset", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_line_says_how_many_and_what_to_know(take, shot, tmp_path):
+    done = command(take, "--shot", shot, "--depth", "none", "--no-points", "--out", tmp_path / "a")
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"4 pictures with their cameras in {tmp_path / 'a'}\n",
+    )
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "images",
+        "transforms.json",
+    ]
+    done = command(shot, "--json", "--out", tmp_path / "b")
+    kinds = [json.loads(line)["kind"] for line in done.stdout.splitlines()]
+    assert (done.returncode, kinds[-2:]) == (0, ["warning", "done"])
+    done = command(shot, "--json", "--out", tmp_path / "b")
+    assert json.loads(done.stdout)["message"] == done.stderr.strip()
+    assert (done.returncode, "is there already" in done.stderr) == (1, True)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(take, shot, tmp_path):
+    (tmp_path / "out").mkdir()
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))"
+    done = command(take, "--shot", shot, "--out", tmp_path / "out/set", prelude=limit)
+    assert done.returncode == 1
+    assert "cannot be written (File too large); free some space" in done.stderr
+    assert "Traceback" not in done.stderr
     assert list((tmp_path / "out").iterdir()) == []
