@@ -94,14 +94,7 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
             choice.prop(settings, "landing")
         choice.prop(settings, "format")
         column.separator()
-        if runner.running:
-            column.progress(factor=status.progress, text=status.phase)
-            row = column.row()
-            row.label(text=f"{status.time_left} left" if status.time_left else "")
-            row.operator("depthshot.cancel", icon="X")
-            if status.held_up:
-                column.label(text=f"Copying the file held Blender up for {status.held_up:.2f} s")
-        else:
+        if not runner.running:
             row = column.row()
             row.scale_y = 1.5
             if shot != context.scene:
@@ -126,6 +119,34 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
             paragraph(column, context, status.message, icon=icon)
         for sentence in status.warnings.splitlines():
             paragraph(column, context, sentence, icon="DOT")
+
+
+class DEPTHSHOT_PT_progress(_Tab, Panel):
+    """How far a take is.
+
+    A panel of its own, because the mouse rests where Generate was: Blender keeps what is under the
+    mouse, and would draw the label that comes in the bar's place as a full bar.
+    """
+
+    bl_label = "Progress"
+    bl_parent_id = "DEPTHSHOT_PT_take"
+    bl_options = {"HIDE_HEADER"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Shown while a take is on its way."""
+        return runner.running
+
+    def draw(self, context: Context) -> None:
+        """Draw the panel."""
+        status = context.window_manager.depthshot
+        column = self.column()
+        column.progress(factor=status.progress, text=status.phase)
+        row = column.row()
+        row.label(text=f"{status.time_left} left" if status.time_left else "")
+        row.operator("depthshot.cancel", icon="X")
+        if status.held_up:
+            column.label(text=f"Copying the file held Blender up for {status.held_up:.2f} s")
 
 
 class DEPTHSHOT_PT_last_take(_Tab, Panel):
@@ -177,4 +198,10 @@ def _draw_card(layout: UILayout, settings: DepthshotSettings, card: Card) -> Non
         layout.prop(settings, "seed")
 
 
-CLASSES = (DEPTHSHOT_PT_shot, DEPTHSHOT_PT_model, DEPTHSHOT_PT_take, DEPTHSHOT_PT_last_take)
+CLASSES = (
+    DEPTHSHOT_PT_shot,
+    DEPTHSHOT_PT_model,
+    DEPTHSHOT_PT_take,
+    DEPTHSHOT_PT_progress,
+    DEPTHSHOT_PT_last_take,
+)

@@ -95,6 +95,12 @@ def test_a_system_that_cannot_have_it_skips_and_does_not_fail(monkeypatch, tmp_p
     assert "BLENDER=/path/to/blender" in said.err
 
 
+def test_a_named_blender_that_is_not_there_fails(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv(window.VARIABLE, str(tmp_path / "blender"))
+    assert cli.main(["test", "--ui"]) == 2
+    assert "is not a program that can be run" in capsys.readouterr().err
+
+
 LISTED = """https://deb.example/debian/ bookworm main
 https://deb.example/security/ bookworm-security main
 https://cloud.example/apt cloud-sdk-bookworm main

@@ -165,13 +165,15 @@ def test_generate_gives_way_to_progress_and_cancel(status, monkeypatch):
     drawn = draw(sidebar.DEPTHSHOT_PT_take)
     offered = ["depthshot.generate", "depthshot.fetch", "depthshot.place_take"]
     assert names(drawn, "operator") == offered
-    assert not names(drawn, "progress")
+    assert not sidebar.DEPTHSHOT_PT_progress.poll(bpy.context)
     monkeypatch.setattr(runner, "_generation", object())
     status.phase = "Capturing: rendering guides 3/48"
     status.progress = 0.25
     status.time_left = "about 40 s"
     status.held_up = 0.25
-    drawn = draw(sidebar.DEPTHSHOT_PT_take)
+    assert not names(draw(sidebar.DEPTHSHOT_PT_take), "operator")
+    assert sidebar.DEPTHSHOT_PT_progress.poll(bpy.context)
+    drawn = draw(sidebar.DEPTHSHOT_PT_progress)
     assert names(drawn, "operator") == ["depthshot.cancel"]
     assert ("progress", 0.25, "Capturing: rendering guides 3/48") in drawn
     assert ("label", "about 40 s left", "NONE") in drawn

@@ -164,15 +164,26 @@ class Hand:
         if self._display:
             self._display.save(self.folder / f"{name}.png")
 
-    def manual(self, name: str, part: bpy.types.Area | bpy.types.Region):
-        """Keeps an area or a region as a picture of the manual, without the mouse in it."""
+    def manual(
+        self,
+        name: str,
+        part: bpy.types.Area | bpy.types.Region,
+        *,
+        trim: tuple[int, int, int, int] = (0, 0, 0, 0),
+    ):
+        """Keeps an area or a region as a picture of the manual, without the mouse in it.
+
+        `trim` is what to leave out at the left, top, right and bottom, in pixels.
+        """
         if self.can_point():
             subprocess.run([*self._pointer, "mousemove", "2", "2"], check=True)
             yield 1.0
             # What the mouse was over is drawn as it was until it is drawn anew.
             part.tag_redraw()
             yield 1.5
-            self._display.save(self.folder / "manual" / f"{name}.png", box=self.box(part))
+            left, top, right, bottom = self.box(part)
+            box = left + trim[0], top + trim[1], right - trim[2], bottom - trim[3]
+            self._display.save(self.folder / "manual" / f"{name}.png", box=box)
 
     def box(self, region: bpy.types.Region | bpy.types.Area) -> tuple[int, int, int, int]:
         """Where a region or an area is on the display: left, top, right, bottom, in pixels."""

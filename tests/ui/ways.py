@@ -1,5 +1,6 @@
 """The ways of an artist through the window; each is a generator of the seconds to the next step."""
 
+import os
 import re
 from importlib import import_module
 from pathlib import Path
@@ -181,15 +182,27 @@ def targets(hand):
             bpy.ops.ed.redo()
         assert contents() != before, target.ID
     yield from hand.show("CompositorNodeTree")
+    hand.area("CompositorNodeTree").spaces.active.show_region_ui = False
+    yield 0.5
     with hand.inside("CompositorNodeTree"):
         bpy.ops.node.view_all()
-    yield from hand.manual("compositor", hand.area("CompositorNodeTree"))
-    # The extension's own page of the preferences.
+    yield from hand.manual("compositor", hand.area("CompositorNodeTree"), trim=(0, 300, 0, 300))
+    yield from preferences(hand)
+
+
+def preferences(hand):
+    """Shows the extension's page of the preferences as someone new finds it."""
+    stored = bpy.context.preferences.addons[MODULE].preferences
+    stored.data_folder, stored.takes_folder = "/home/you/depthshot", "//depthshot"
+    os.environ.pop("DEPTHSHOT_BACKEND_PYTHON")
+    bpy.context.preferences.system.use_online_access = True
     bpy.context.preferences.active_section = "ADDONS"
     bpy.context.window_manager.addon_search = "Depthshot"
     bpy.ops.preferences.addon_expand(module=MODULE)
     yield from hand.show("PREFERENCES", "CompositorNodeTree")
-    yield from hand.manual("preferences", hand.area("PREFERENCES"))
+    # Below Blender's own lines, the last of which says where the extension lies.
+    page = hand.area("PREFERENCES")
+    yield from hand.manual("preferences", page, trim=(172, 252, 0, 0))
 
 
 def contents():
