@@ -40,6 +40,7 @@ _STREAM_SILENT_SECONDS = 15.0  # the server says something every 2 seconds
 _RECONNECTS = 5
 _FIRST_PAUSE = 0.2
 _LONGEST_NAME = 60
+_LONGEST_EVENT = 1_000_000
 _ALIVE = Event("progress")  # a sign of life in a stream
 
 
@@ -234,6 +235,8 @@ class Backend:
             rest = b""
             for chunk in self._connection.chunks(response, None):
                 *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > _LONGEST_EVENT:
+                    raise BackendLost("What sends the events of a job is not a backend any more.")
                 for line in lines:
                     if line.startswith(b"data: "):
                         yield Event.from_json(

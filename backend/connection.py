@@ -6,6 +6,7 @@ Needs the standard library and requests alone, as everything that Blender import
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Protocol
@@ -14,11 +15,13 @@ import requests
 
 from .errors import AddressRefused, BackendError, BackendLost, ProtocolMismatch, RequestRefused
 from .trust import Fault, PinnedAdapter, SystemAdapter, tls_fault
-from .wire import PROTOCOL
+from .wire import MAX_JSON_BYTES, PROTOCOL
 
 CONNECT_SECONDS = 3.0
 CONNECT_SECONDS_ELSEWHERE = 10.0
 READ_SECONDS = 30.0
+_STEP = 256 * 1024
+_LONGEST_DETAIL = 2000
 
 
 class Endpoint(Protocol):
@@ -56,10 +59,11 @@ class Connection:
             RequestRefused: the backend refused; the message is its own.
         """
         with self.open(method, path, **options) as response:
-            try:
-                answer = response.json() if response.content else {}
-            except requests.RequestException as reason:
-                raise self._lost(reason) from reason
+            content = self.body(response)
+        try:
+            answer = json.loads(content) if content else {}
+        except (ValueError, RecursionError) as reason:
+            raise self._stranger() from reason
         if not isinstance(answer, dict):
             raise self._stranger()
         return answer
@@ -96,7 +100,7 @@ class Connection:
                 if response.is_redirect:
                     raise self._stranger()
                 if not response.ok:
-                    raise RequestRefused(_detail(response), response.status_code)
+                    raise RequestRefused(self._detail(response), response.status_code)
                 yield response
 
     def hello(self) -> dict:
@@ -134,6 +138,26 @@ class Connection:
             yield from response.iter_content(size)
         except requests.RequestException as reason:
             raise self._lost(reason) from reason
+
+    def body(self, response: requests.Response) -> bytes:
+        """Return the whole body of a streamed answer.
+
+        Raises:
+            BackendError: it stops before its end, or is larger than any answer is.
+        """
+        content = bytearray()
+        for chunk in self.chunks(response, _STEP):
+            content += chunk
+            if len(content) > MAX_JSON_BYTES:
+                raise self._stranger()
+        return bytes(content)
+
+    def _detail(self, response: requests.Response) -> str:
+        content = self.body(response)
+        try:
+            return str(json.loads(content)["detail"])[:_LONGEST_DETAIL]
+        except (ValueError, RecursionError, KeyError, TypeError):
+            return f"The backend answered with HTTP status {response.status_code}."
 
     def _wrong_token(self) -> BackendError:
         if not self.info.elsewhere:
@@ -192,10 +216,3 @@ def _certificate_refused(url: str, reason: requests.RequestException) -> str | N
             " and --tls-key, or check the port."
         )
     return None
-
-
-def _detail(response: requests.Response) -> str:
-    try:
-        return str(response.json()["detail"])
-    except (requests.RequestException, ValueError, KeyError, TypeError):
-        return f"The backend answered with HTTP status {response.status_code}."

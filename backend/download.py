@@ -29,7 +29,7 @@ def download_take(
     """Fetch the take of a finished job; see `client.Backend.download`."""
     _check_unused(folder)
     with connection.open("GET", f"/v1/shots/{job_id}/take.json") as response:
-        content = b"".join(connection.chunks(response, _STEP))
+        content = connection.body(response)
     take = Take.from_json(parse_json(content, name=TAKE_FILE, error=TakeError))
     try:
         for count, (path, digest) in enumerate(take.files.items()):

@@ -69,14 +69,10 @@ def served(
     log, file = data / "said.log", data / "server-1.json"
     port = port or free_port()
     options = {"cwd": ROOT, "env": {**os.environ, "PYTHONUTF8": "1"}}
-    token = subprocess.run(
-        backend_command("token", "--data", data, python=python),
-        **options,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=_SECONDS,
-    ).stdout.strip()
+    if not (data / "token").is_file():
+        command = backend_command("token", "--data", data, python=python)
+        subprocess.run(command, **options, capture_output=True, check=True, timeout=_SECONDS)
+    token = (data / "token").read_text().strip()
     command = backend_command("serve", "--data", data, "--port", port, *arguments, python=python)
     with log.open("ab") as stream:
         process = subprocess.Popen(

@@ -29,6 +29,7 @@ REACHABLE = (
     "marks",
     "models",
     "paths",
+    "remote",
     "rendezvous",
     "running",
     "setup",

@@ -1,5 +1,6 @@
 """A server for other machines: a second process, real TLS, and everything that it refuses."""
 
+import contextlib
 import http.server
 import logging
 import socket
@@ -287,6 +288,26 @@ def test_a_redirect_is_not_followed():
             first.shutdown()
         assert other.RequestHandlerClass.heard == []
         other.shutdown()
+
+
+@pytest.mark.parametrize("status", [200, 422])
+def test_an_answer_without_an_end_is_not_read_to_it(status):
+    sent = []
+
+    def endless(here: Elsewhere) -> None:
+        here.send_response(status)
+        here.end_headers()
+        with contextlib.suppress(OSError):  # whoever asked has gone
+            while len(sent) < 200:
+                here.wfile.write(b" " * 1_000_000)
+                sent.append(1)
+
+    with answering(do_GET=endless) as other:
+        remote = read_remote(f"http://127.0.0.1:{other.server_port}", "x" * 43)
+        with pytest.raises(AddressRefused, match="is not a backend of Depthshot"):
+            Connection(remote).hello()
+        other.shutdown()
+    assert 30 < len(sent) < 60
 
 
 def test_another_version_is_said():
