@@ -114,8 +114,9 @@ def worker(weights):
     process = WorkerProcess("cpu", lambda _, message: inbox.put(message))
 
     def work(shot: Path, take: Path, **changes: object) -> dict:
-        values = {"model": "draft", "settings": {"steps": 1}, "seed": 1, **changes}
-        process.order("generate", job="a", shot=str(shot), take=str(take), **values)
+        values = {"model": "draft", "settings": {"steps": 1}, "seed": 1, "format": "png8"}
+        place = {"job": "a", "shot": str(shot), "take": str(take)}
+        process.order("generate", **place, **(values | changes))
         while (message := inbox.get(timeout=90))["say"] not in ("end", "exit", "broken"):
             pass
         assert message["say"] == "end", process.last_words()

@@ -35,7 +35,7 @@ def next_message(inbox: Inbox, *kinds: str) -> dict:
 
 
 def order(worker: WorkerProcess, shot: Path, take: Path, **changes: object) -> None:
-    values = {"model": "projection", "settings": {}, "seed": 1}
+    values = {"model": "projection", "settings": {}, "seed": 1, "format": "png8"}
     worker.order("generate", job="a", shot=str(shot), take=str(take), **(values | changes))
 
 
