@@ -31,6 +31,19 @@ def enable(resources: Path) -> None:
         RuntimeError: bpy was imported before.
         Exception: whatever the extension's own import or register() raised.
     """
+    install(resources)
+    switch_on()
+
+
+def install(resources: Path) -> None:
+    """Starts Blender with empty settings, knowing the checkout as an extension not enabled yet.
+
+    Args:
+        resources: an empty folder for Blender's user files and for the extension repository.
+
+    Raises:
+        RuntimeError: bpy was imported before.
+    """
     if "bpy" in sys.modules:
         raise RuntimeError("enable() has to run before bpy is imported")
     # Read by Blender when it starts, that is when bpy is imported.
@@ -41,9 +54,6 @@ def enable(resources: Path) -> None:
 
     import bpy
 
-    # Found only once bpy has put Blender's own scripts on the path.
-    import addon_utils  # isort: skip
-
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.context.preferences.extensions.repos.new(
         name=REPOSITORY,
@@ -52,6 +62,16 @@ def enable(resources: Path) -> None:
         remote_url="",
         source="USER",
     )
+
+
+def switch_on() -> None:
+    """Enables the extension that `install` made known, as its check box in the preferences does.
+
+    Raises:
+        Exception: whatever the extension's own import or register() raised.
+    """
+    # Found only once bpy has put Blender's own scripts on the path.
+    import addon_utils
 
     def fail(error: Exception) -> None:
         raise error
