@@ -202,7 +202,7 @@ def preferences(hand):
     yield from hand.show("PREFERENCES", "CompositorNodeTree")
     # Below Blender's own lines, the last of which says where the extension lies.
     page = hand.area("PREFERENCES")
-    yield from hand.manual("preferences", page, trim=(172, 252, 0, 0))
+    yield from hand.manual("preferences", page, trim=(172, 252, 0, 145))
 
 
 def contents():
