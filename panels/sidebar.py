@@ -162,6 +162,7 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
 
     def draw(self, context: Context) -> None:
         """Draw the panel."""
+        shot = _shot_scene(context)
         status = context.window_manager.depthshot
         column = self.column()
         column.label(text=f"{status.generated:.0%} of the pixels are generated")
@@ -169,7 +170,10 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
         places = column.column(align=True)
         for target in TARGETS:
             row = places.row(align=True)
-            row.enabled = not runner.running and target.why_not(context) is None
+            if shot != context.scene:
+                row.context_pointer_set("scene", shot)
+            possible = shot != context.scene or target.why_not(context) is None
+            row.enabled = possible and not runner.running
             button = row.operator("depthshot.place_take", text=target.LABEL)
             button.target = target.ID
             button.directory = status.take

@@ -24,6 +24,7 @@ def placed(empty_scene, stored, tmp_path):
     folder = tmp_path / "one"
     take, _ = views.make_take(folder)
     (folder / "take.json").write_text(json.dumps(take.to_json()))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "other.blend"), copy=True)
     bpy.ops.ed.undo_push(message="before")
     bpy.ops.depthshot.place_take("EXEC_DEFAULT", True, target="STRIP", directory=f"{folder}/")
     return folder
@@ -31,12 +32,6 @@ def placed(empty_scene, stored, tmp_path):
 
 def status():
     return bpy.context.window_manager.depthshot
-
-
-def open_another_file(folder):
-    """One without windows of its own, so that Blender keeps its own window manager."""
-    bpy.data.libraries.write(str(folder / "other.blend"), {bpy.context.scene})
-    bpy.ops.wm.open_mainfile(filepath=str(folder / "other.blend"))
 
 
 def test_the_strip_that_landed_is_the_active_one(placed):
@@ -65,14 +60,14 @@ def test_after_undo_nothing_claims_that_the_take_has_landed(placed):
 
 def test_another_file_knows_nothing_of_the_last_take(placed, tmp_path):
     assert status().take
-    open_another_file(tmp_path)
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "other.blend"), load_ui=False)
     assert (status().take, status().message, status().scene, status().landing) == ("",) * 4
     assert status().generated == 0
 
 
-def test_a_take_that_is_on_its_way_outlives_the_file(placed, tmp_path, monkeypatch):
+def test_a_take_that_is_on_its_way_is_not_forgotten(placed, monkeypatch):
     monkeypatch.setattr(runner, "_generation", object())
-    open_another_file(tmp_path)
+    runner.forget()
     assert status().take == str(placed)
 
 
@@ -86,6 +81,9 @@ def test_from_its_edit_scene_the_shot_is_generated(placed):
     drawn = draw(sidebar.DEPTHSHOT_PT_take)
     (button,) = [each for each in drawn if each[:2] == ("button", "depthshot.generate")]
     assert button[3] == shot.name
+    drawn = draw(sidebar.DEPTHSHOT_PT_last_take)
+    places = [each for each in drawn if each[:2] == ("button", "depthshot.place_take")]
+    assert {each[3] for each in places} == {shot.name}
     with bpy.context.temp_override(scene=shot):
         assert bpy.ops.depthshot.generate.poll()
     assert not bpy.ops.depthshot.generate.poll()

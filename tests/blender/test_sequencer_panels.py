@@ -221,3 +221,26 @@ def test_the_panels_survive_removal_and_return(scene):
     finally:
         addon_utils.enable(EXTENSION)
     assert hasattr(bpy.types, "DEPTHSHOT_PT_strip_shot")
+
+
+def test_in_an_edit_of_ones_own_the_frame_is_shown_warned_of_and_chosen(strip, tmp_path):
+    """A movie's frame there can be any of the camera's."""
+    shot = bpy.data.scenes["Shot"]
+    own = bpy.data.scenes.new("My edit")
+    compat.show_in_sequencer(bpy.context.window, own)
+    picture = tmp_path / "painted.png"
+    picture.write_bytes(takes.png(takes.noise(1, size=movies.SIZE)[0]))
+    editor = own.sequence_editor_create()
+    editor.active_strip = compat.strips(editor).new_image(
+        name="painted", filepath=str(picture), channel=1, frame_start=1
+    )
+    own.depthshot.strips_shot = shot
+    own.frame_set(1)
+    assert bpy.ops.depthshot.still_from_strip() == {"FINISHED"}
+    assert names(draw(SHOT), "prop") == ["strips_shot", "still_image", "still_choice"]
+    (said,) = [line for line in labels(SHOT) if "cannot know which frame" in line]
+    assert said.endswith(f"choose it under At. Now it is frame {shot.frame_start}.")
+    shot.depthshot.still_choice, shot.depthshot.still_frame = "CHOSEN", shot.frame_start + 1
+    assert "still_frame" in names(draw(SHOT), "prop")
+    (said,) = [line for line in labels(SHOT) if "cannot know which frame" in line]
+    assert said.endswith(f"Now it is frame {shot.frame_start + 1}.")
