@@ -18,7 +18,7 @@ from .progress import Progress
 
 # All that Depthshot puts into the data folder, but for takes: those are the artist's.
 _OURS = (
-    *("env", "pip-cache", "setup-tmp", "captures", "logs", "outbox", "pending"),
+    *("env", "env-before", "pip-cache", "setup-tmp", "captures", "logs", "outbox", "pending"),
     *("store-*", "server-*.json*", "start.lock"),
 )
 
@@ -41,7 +41,8 @@ def install(
         device: NVIDIA, AMD, APPLE or CPU.
         blender_python: the Python of the Blender that asks, tried first.
         progress: told how far it is, asked whether to go on.
-        before: called when nothing can be refused any more, before the old one is removed.
+        before: called when nothing can be refused any more, before the old one is put aside; it
+            comes back if the new one cannot be made.
         recipe: what to make it from; the lock files that ship if None.
 
     Raises:
@@ -75,7 +76,8 @@ def install(
             keep_open=descriptors,
         )
         try:
-            environment.make(wanted, base[0], work)
+            with _kept_until_done(data):
+                environment.make(wanted, base[0], work)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return place.examine(data, chosen=device, made=recipe)
@@ -123,6 +125,25 @@ def size(data: Path) -> int:
             with contextlib.suppress(FileNotFoundError):
                 total += each.lstat().st_size
     return total
+
+
+@contextlib.contextmanager
+def _kept_until_done(data: Path) -> Iterator[None]:
+    """Put a whole environment aside while another is made, and back if that comes to nothing."""
+    folder, aside = data / "env", data / "env-before"
+    if environment.read_stamp(folder) is not None:
+        if aside.exists():
+            shutil.rmtree(aside)
+        folder.rename(aside)
+    try:
+        yield
+    except BaseException:  # whatever it was, it goes on to whoever asked
+        if aside.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            aside.rename(folder)
+        raise
+    if aside.exists():
+        shutil.rmtree(aside)
 
 
 def _ours(data: Path) -> list[Path]:

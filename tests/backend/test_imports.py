@@ -5,6 +5,7 @@ that a real Blender lacks is blocked.
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,13 @@ PORTABLE_OWN = (*REACHABLE, "png", "projection", "training")
 NOT_PORTABLE = "backend/training/prepare.py"
 # Loading any of these would need the backend's environment.
 IN_BLENDER = sorted(f"backend.{name}" for name in REACHABLE)
+
+
+COMPAT = "scene/compat.py"
+# The only words with which shipped code asks Blender what it is or has. A scene without Cycles is
+# one where its add-on is off, which happens in every version.
+ASKS_BLENDER = re.compile(r"app\.version\b|\bhasattr\(")
+NO_VERSION = 'hasattr(scene, "cycles")'
 
 
 def extension_sources() -> list[Path]:
@@ -237,3 +245,15 @@ def test_loads_with_what_a_real_blender_has(name):
 def test_the_block_blocks(name):
     done = load(name)
     assert f"{name} is not in a real Blender" in done.stderr
+
+
+def test_what_differs_between_blenders_is_asked_in_one_place():
+    asked = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in extension_sources()
+        if path.relative_to(ROOT).parts[0] != "backend"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if ASKS_BLENDER.search(line) and NO_VERSION not in line
+    ]
+    assert [line for line in asked if not line.startswith(COMPAT)] == []
+    assert asked, "or nothing was looked for"

@@ -216,11 +216,17 @@ def test_a_file_with_another_hash_is_not_installed(data, recipe, index, tmp_path
     assert not examine(data, recipe).usable
 
 
-def test_without_a_network_it_says_so(data, recipe, monkeypatch):
+def test_without_a_network_it_says_so_and_keeps_what_was_there(data, recipe, monkeypatch):
+    pretend(data, recipe)
+    mark = data / "env" / "mark"
+    mark.touch()
     # Nothing listens on port 9 here: refused, as by a machine without a network.
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     with pytest.raises(SetupError, match="cannot be reached: connect to the network"):
         make(data, recipe)
+    assert examine(data, recipe).kind is Kind.READY
+    assert mark.exists()
+    assert not (data / "env-before").exists()
 
 
 def test_too_little_disk_is_said_before_anything_is_removed(data, recipe):
