@@ -178,6 +178,8 @@ def _download(folder: Path) -> list[Path]:
         "Dir::Etc::PreferencesParts": "/dev/null",
         "Acquire::Languages": "none",
         "APT::Install-Recommends": "0",
+        # A mirror that cannot be reached is an error here, and not only a warning.
+        "APT::Update::Error-Mode": "any",
         # The folder is this user's alone, and root's apt would load as another.
         "APT::Sandbox::User": "root",
         "Debug::NoLocking": "1",
