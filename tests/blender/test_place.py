@@ -103,7 +103,7 @@ def test_a_lost_mask_is_no_obstacle_where_none_is_needed(scene, folder):
     (folder / "mask/0006.png").unlink()
     for target in TARGETS:
         if target.ID == "COMPOSITOR":
-            with pytest.raises(RuntimeError, match="The take has lost 'mask/0006.png'"):
+            with pytest.raises(RuntimeError, match=r"The take has lost 'mask/0006\.png'"):
                 place(target, folder)
             continue
         assert place(target, folder) == {"FINISHED"}
