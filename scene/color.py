@@ -19,7 +19,7 @@ import bpy
 from bpy.types import Scene
 
 from ..backend.take import Take
-from .compat import output_display, overrides_color
+from .compat import drop_white_balance, has_white_balance, output_display, overrides_color
 
 PLAIN = "sRGB"
 LINEAR = "Linear Rec.709"
@@ -83,8 +83,7 @@ def view_inverse(scene: Scene) -> ViewInverse:
         obstacles.append(f"a gamma of {view.gamma:g}")
     if view.use_curve_mapping:
         obstacles.append("curves")
-    # White balance came with Blender 4.3.
-    if getattr(view, "use_white_balance", False):
+    if has_white_balance(view):
         obstacles.append("a white balance")
     return ViewInverse(color_space, tuple(obstacles))
 
@@ -149,8 +148,7 @@ def show_plain(scene: Scene, *, view_transform: str = "Standard") -> None:
     view.exposure = 0.0
     view.gamma = 1.0
     view.use_curve_mapping = False
-    if hasattr(view, "use_white_balance"):
-        view.use_white_balance = False
+    drop_white_balance(view)
 
 
 def _input_spaces() -> set[str]:

@@ -65,6 +65,17 @@ def overrides_color(scene: bpy.types.Scene) -> bool:
     return settings.color_management == "OVERRIDE" and settings.file_format not in _LINEAR
 
 
+def has_white_balance(view: bpy.types.ColorManagedViewSettings) -> bool:
+    """Return whether a view balances white, which came with Blender 4.3."""
+    return getattr(view, "use_white_balance", False)
+
+
+def drop_white_balance(view: bpy.types.ColorManagedViewSettings) -> None:
+    """Let a view leave white as it is."""
+    if hasattr(view, "use_white_balance"):
+        view.use_white_balance = False
+
+
 def use_multilayer_exr(settings: bpy.types.ImageFormatSettings) -> None:
     """Make the output one float32 multilayer EXR with every pass in one part."""
     if hasattr(settings, "media_type"):
