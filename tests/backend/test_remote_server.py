@@ -233,6 +233,7 @@ def test_a_job_goes_on_while_nobody_is_there_and_is_followed_again(tmp_path):
         while not any(event.kind == "frame" for event in events):
             events += following.drain()
             time.sleep(0.01)
+        following.close()  # it would go on by itself
         box.process.kill()
         box.process.wait()
     with served(tmp_path / "data", *tls, port=port):
