@@ -227,7 +227,8 @@ def read_take(folder: Path) -> Take:
     """Read the record of a finished take.
 
     Raises:
-        TakeError: the take is unfinished or its record is damaged.
+        TakeError: there is no folder, no take in it, none that is finished, or its record is
+            damaged; each is said with its own way out.
     """
     if not (folder / TAKE_FILE).is_file():
         raise TakeError(_why_no_take(folder))
