@@ -41,7 +41,8 @@ def draw(page: DepthshotPreferences, context: Context) -> None:
     for sentence in care.notes:
         paragraph(box, context, sentence, icon="DOT")
     _draw_installation(box, context, page, found.kind)
-    _draw_server(box, page)
+    startable = not stored.own_environment or found.kind in (Kind.READY, Kind.OLD)
+    _draw_server(box, page, startable=startable)
     for name, good, what in care.checks or ():
         paragraph(box, context, f"{name}: {what}", icon=_CHECKS[good])
 
@@ -88,12 +89,12 @@ def _draw_offline(layout: UILayout, context: Context) -> None:
         layout.prop(context.preferences.system, "use_online_access")
 
 
-def _draw_server(layout: UILayout, page: DepthshotPreferences) -> None:
+def _draw_server(layout: UILayout, page: DepthshotPreferences, *, startable: bool) -> None:
     seen = care.seen
     if seen is None:
         words = "…"
     elif seen.server is None:
-        words = "Stopped; Generate starts it"
+        words = "Stopped; Generate starts it" if startable else "Stopped"
     else:
         words = seen.server.in_words()
     layout.label(text=words, icon="PLAY" if seen is not None and seen.server else "PAUSE")
