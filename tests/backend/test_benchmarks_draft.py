@@ -277,7 +277,7 @@ def test_a_draft_is_measured_from_its_weights_to_the_tables(shots, tmp_path):
         # Random weights are far from anything.
         assert one.rows[SAMPLE].psnr < one.rows[PROJECTION].psnr
     lines = numbers_table(measured).splitlines()
-    assert len(lines) == 2 + (len(measured) + 1) * (len(CLASSICAL) + 3)
+    assert len(lines) == 2 + (len(measured) + 1) * (len(CLASSICAL) + 4)
     assert lines[0].count("|") == lines[1].count("|") == lines[-1].count("|")
     bars = verdicts_table(measured)
     assert "missed by" in bars
