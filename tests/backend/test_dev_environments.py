@@ -158,5 +158,6 @@ def test_the_environments_of_this_checkout():
 
 
 def test_an_unknown_blender_names_those_there_are():
-    with pytest.raises(DevError, match=r"no Blender 3\.6\.0 here: choose one of 4\.2\.23, 4\.5\.15"):
+    known = r"no Blender 3\.6\.0 here: choose one of 4\.2\.23, 4\.5\.15"
+    with pytest.raises(DevError, match=known):
         environments.blender("3.6.0")
