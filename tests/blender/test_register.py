@@ -49,13 +49,16 @@ def run(script, tmp_path):
 def test_nothing_is_left_after_disabling_and_it_can_be_enabled_again(tmp_path):
     run(
         """
+DRAWN = "DEPTHSHOT_PT_shot", "DEPTHSHOT_PT_strip_shot", "DEPTHSHOT_MT_takes"
 for _ in range(2):
     assert hasattr(bpy.types.Scene, "depthshot")
     assert bpy.context.scene.depthshot.models.projection.fill is True
     assert "generate" in dir(bpy.ops.depthshot)
     assert len(left()) > 10, left()
+    assert all(hasattr(bpy.types, name) for name in DRAWN)
     addon_utils.disable(MODULE)
     assert left() == [], left()
+    assert not any(hasattr(bpy.types, name) for name in DRAWN)
     addon_utils.enable(MODULE, default_set=True, handle_error=lambda error: sys.exit(repr(error)))
 addon_utils.disable(MODULE)
 assert left() == [], left()

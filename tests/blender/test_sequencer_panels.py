@@ -6,7 +6,6 @@ import bpy
 import pytest
 from bl_ext.devrepo.depthshot.operators.runner import runner
 from bl_ext.devrepo.depthshot.panels import sequencer
-from bl_ext.devrepo.depthshot.preferences import EXTENSION
 from bl_ext.devrepo.depthshot.scene import compat
 from bl_ext.devrepo.depthshot.scene.targets import strip as strip_target
 
@@ -209,18 +208,6 @@ def test_the_menu_lists_the_other_takes_and_each_replaces(strip, tmp_path):
     folder = [found[1] for found in drawn if found[0] == "made"][1].folder
     assert bpy.ops.depthshot.replace_take(folder=folder) == {"FINISHED"}
     assert strip.name == "two-01"
-
-
-def test_the_panels_survive_removal_and_return(scene):
-    import addon_utils
-
-    addon_utils.disable(EXTENSION)
-    try:
-        assert not hasattr(bpy.types, "DEPTHSHOT_PT_strip_shot")
-        assert not hasattr(bpy.types, "DEPTHSHOT_MT_takes")
-    finally:
-        addon_utils.enable(EXTENSION)
-    assert hasattr(bpy.types, "DEPTHSHOT_PT_strip_shot")
 
 
 def test_in_an_edit_of_ones_own_the_frame_is_shown_warned_of_and_chosen(strip, tmp_path):
