@@ -59,6 +59,8 @@ def _outside() -> tuple[object, object]:
         return outside.files_of_data(), outside.files_of_program()
     except outside.TooManyFilesError as reason:
         raise UnknowableError(str(reason)) from reason
+    except OSError as reason:
+        raise UnknowableError(f"'{reason.filename}' cannot be read: {reason.strerror}") from reason
 
 
 class UnknowableError(Exception):

@@ -28,8 +28,9 @@ def files_of_data() -> list[tuple[object, ...]]:
 
     Raises:
         TooManyFilesError: a folder cannot be listed in reasonable time.
+        OSError: a name cannot be one, or what is there changes at this moment.
     """
-    paths = {Path(path) for path in bpy.utils.blend_paths(absolute=True)}
+    paths = {path for path in map(Path, bpy.utils.blend_paths(absolute=True)) if _is_named(path)}
     folders = {path for path in paths if path.is_dir()}
     many = [image.filepath for image in bpy.data.images if image.source in _FOLDERS_OF]
     many += [clip.filepath for clip in bpy.data.movieclips if clip.source in _FOLDERS_OF]
@@ -38,8 +39,8 @@ def files_of_data() -> list[tuple[object, ...]]:
     for cache in bpy.data.cache_files:
         paths |= {_absolute(layer.filepath) for layer in cache.layers}
     found: set[Path] = set()
-    for path in many:
-        folder = _absolute(path).parent
+    for path in filter(_is_named, map(_absolute, many)):
+        folder = path.parent
         if folder.is_dir():
             found.update(_limited(folder.iterdir(), folder))
     return _facts(paths - folders | found | _everything_in(folders))
@@ -52,6 +53,7 @@ def files_of_program() -> list[tuple[object, ...]]:
 
     Raises:
         TooManyFilesError: an add-on cannot be listed in reasonable time.
+        OSError: what is there changes at this moment.
     """
     released = Path(bpy.utils.system_resource("SCRIPTS"))
     folders = {
@@ -86,6 +88,14 @@ def files_of_program() -> list[tuple[object, ...]]:
 def _absolute(path: str) -> Path:
     """Return a path without the way through the copy's own folder, which is another each time."""
     return Path(os.path.normpath(bpy.path.abspath(path)))
+
+
+def _is_named(path: Path) -> bool:
+    """Return whether a path is that of a file or folder, not an empty field.
+
+    An empty one of a volume is the root of the disk once a copy is saved in another folder.
+    """
+    return path != path.parent
 
 
 def _everything_in(folders: Iterable[Path]) -> set[Path]:

@@ -94,6 +94,27 @@ def test_a_folder_without_end_is_not_listed(empty_scene, tmp_path, monkeypatch):
         outside.files_of_data()
 
 
+def test_a_volume_without_a_file_is_not_the_whole_disk(empty_scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(outside, "MOST_FILES", 1)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "artist.blend"))
+    before = outside.files_of_data()
+    bpy.data.volumes.new("Smoke").is_sequence = True
+    assert outside.files_of_data() == before
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "again.blend"))
+    assert outside.files_of_data() == before
+
+
+def test_a_file_whose_name_cannot_be_one_is_captured_with(empty_scene, tmp_path):
+    scene = shots.small(empty_scene, (32, 18))
+    shots.add_plane(scene, half=3)
+    shots.add_camera(scene)
+    smoke = bpy.data.volumes.new("Smoke")
+    smoke.filepath = str(tmp_path / ("n" * 300))
+    shots.add(scene, "Smoke", smoke)
+    finished = shots.capture(scene, tmp_path / "cache")
+    assert (finished.key, finished.reused) == (None, False)
+
+
 @pytest.mark.parametrize("kind", ["package", "module"])
 def test_the_code_of_addons_counts(empty_scene, tmp_path, monkeypatch, kind):
     folder = tmp_path / "artists_addon"
