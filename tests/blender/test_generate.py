@@ -221,5 +221,6 @@ def test_renaming_the_scene_meanwhile_does_not_lose_it(shot):
     shot.name = "Renamed again"
     run(second)
     assert (generation.outcome, second.outcome) == (Outcome.DONE, Outcome.DONE)
-    assert second.landed.scene == "Renamed again edit"
+    assert second.landed.scene == generation.landed.scene == "Scene edit", "whatever the shot's is"
+    assert len(takes.strips(bpy.data.scenes["Scene edit"])) == 2
     assert (generation.take.name, second.take.name) == ("Scene", "Renamed"), "of one capture"
