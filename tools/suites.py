@@ -21,7 +21,7 @@ from .environments import ROOT, Environment
 
 NAMES = ("backend", "blender", "ui", "gpu")
 # A process that hangs at exit would otherwise hang whoever waits for it.
-LIMIT_SECONDS = 20 * 60
+LIMIT_SECONDS = 40 * 60
 _NO_TESTS = 5
 _LOOK_UP_SECONDS = 1.0
 _ASK_TORCH = "import torch; print(torch.cuda.is_available() or torch.backends.mps.is_available())"
