@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,9 +94,9 @@ class FrameMaker:
             _, made = self._compose(step, moving)
         own = made.left if moving is None else made.left & ~moving
         editable = _thick(own, THREAD) & (made.left_share > 0)  # `_thick` grows into what moves
-        drawn = self._pipeline(
-            *self._planes(made),
-            editable=editable if moving is None else editable & ~moving,
+        colour = self._draw(
+            made,
+            editable if moving is None else editable & ~moving,
             generator=_generator(self._seed, index),
             steps=self._settings["steps"],
             mean=self._settings["mean"],
@@ -104,7 +105,7 @@ class FrameMaker:
         )
         offered = grow(own, OFFERED)
         source = make_source(
-            drawn.colour,
+            colour,
             made.surface,
             self._walk.shot.cameras[index],
             offered=offered if moving is None else offered & ~moving,
@@ -128,13 +129,8 @@ class FrameMaker:
         colour = made.colour
         editable = self._editable(made, moving)
         if bool(editable.any()):
-            drawn = self._pipeline(
-                *self._planes(made),
-                editable=editable,
-                mean=True,  # this frame alone shows it, and the next must not flicker
-                on_step=on_step,
-            )
-            colour = torch.where(editable, drawn.colour, colour)
+            # This frame alone shows it, and the next must not flicker.
+            colour = self._draw(made, editable, mean=True, on_step=on_step)
         depth = None if step.depth is not None else made.surface[0].reciprocal().cpu().numpy()
         image = to_image(colour, bits=self._bits)
         return Made(index, image, to_mask(made.generated), depth, blind=not seen)
@@ -145,10 +141,18 @@ class FrameMaker:
         made = compose(sight, self.keyframes, moving=moving, fallback=self._fallback)
         return bool(sight.seen.any()), made
 
-    def _planes(self, made: Composite) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return what the pipeline is given of a frame: picture, share of holes, inverse depth."""
+    def _draw(self, made: Composite, editable: torch.Tensor, **how: Any) -> torch.Tensor:
+        """Return a frame's colour (3, H, W), generated where editable (H, W).
+
+        Args:
+            made: The frame so far.
+            editable: Pixels that may change.
+            **how: Of `DraftPipeline`.
+        """
         inverse = made.surface[0] / self._survey.largest
-        return spread_surfaces(made.colour, made.left_share, inverse), made.left_share, inverse
+        start = spread_surfaces(made.colour, made.left_share, inverse)
+        drawn = self._pipeline(start, made.left_share, inverse, editable=editable, **how)
+        return torch.where(editable, drawn.colour, made.colour)
 
     def _editable(self, made: Composite, moving: torch.Tensor | None) -> torch.Tensor:
         """Return what (H, W) of a frame is generated for this frame alone.
