@@ -21,6 +21,7 @@ from .exporter import exporter
 RUNNING = "An export is running; wait for it or cancel it"
 NO_TAKE = "There is no last take; generate one, or place one that is there"
 _SUFFIXES = {"h264": ".mp4", "prores": ".mov", "prores4444": ".mov"}
+_MOVIES = (".mp4", ".mov")
 
 
 class _Exports(Operator):
@@ -158,9 +159,15 @@ class DEPTHSHOT_OT_export_movie(_Exports):
         return path.with_name(_with_suffix(path.name, self.suffix))
 
     def arguments(self, context: Context, take: Path) -> Sequence[str]:
-        """Return the movie's own arguments; the file browser has asked whether to replace."""
+        """Return the movie's own arguments.
+
+        A file is replaced if it is the one that was named: the file browser has asked then. Where
+        the codec gives the name another end, nobody has.
+        """
         quality = ("--quality", self.quality)
-        return ["movie", str(take), "--codec", self.codec, *quality, "--overwrite"]
+        named = self.target() == Path(bpy.path.abspath(self.filepath))
+        replace = ["--overwrite"] if named else []
+        return ["movie", str(take), "--codec", self.codec, *quality, *replace]
 
 
 class DEPTHSHOT_OT_export_dataset(_Exports):
@@ -265,10 +272,12 @@ def _free(folder: Path, name: str, suffix: str) -> Path:
 
 
 def _with_suffix(path: str, suffix: str) -> str:
-    stem = path
-    for other in set(_SUFFIXES.values()):
-        stem = stem[: -len(other)] if stem.lower().endswith(other) else stem
-    return f"{stem}{suffix}"
+    """Return a path that ends in `suffix`, which takes the place of one that a movie can have."""
+    if path.lower().endswith(suffix):
+        return path
+    other = next((each for each in _MOVIES if path.lower().endswith(each)), "")
+    stem = path[: len(path) - len(other)]
+    return stem if stem.lower().endswith(suffix) else f"{stem}{suffix}"
 
 
 CLASSES = (DEPTHSHOT_OT_export_movie, DEPTHSHOT_OT_export_dataset, DEPTHSHOT_OT_cancel_export)

@@ -7,7 +7,11 @@ from types import SimpleNamespace
 import bpy
 import numpy as np
 import pytest
-from bl_ext.devrepo.depthshot.operators.export import DEPTHSHOT_OT_export_movie, _free
+from bl_ext.devrepo.depthshot.operators.export import (
+    DEPTHSHOT_OT_export_movie,
+    _free,
+    _with_suffix,
+)
 from bl_ext.devrepo.depthshot.operators.exporter import CANCELLED, exporter
 from bl_ext.devrepo.depthshot.panels.export import DEPTHSHOT_PT_export
 from bl_ext.devrepo.depthshot.preferences import preferences
@@ -244,3 +248,31 @@ def test_the_name_follows_the_codec_and_is_free(tmp_path):
     assert DEPTHSHOT_OT_export_movie.check(operator, bpy.context)
     assert operator.filepath == "/x/take-3.mov"
     assert not DEPTHSHOT_OT_export_movie.check(operator, bpy.context)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "fitting"),
+    [
+        ("clip", ".mp4", "clip.mp4"),
+        ("clip.mov", ".mp4", "clip.mp4"),
+        ("clip.MP4", ".mp4", "clip.MP4"),
+        # One suffix goes, whichever names Python happens to look at first.
+        ("clip.mov.mp4", ".mp4", "clip.mov.mp4"),
+        ("clip.mp4.mov", ".mp4", "clip.mp4"),
+        ("clip.v2", ".mov", "clip.v2.mov"),
+    ],
+)
+def test_one_suffix_is_changed(name, suffix, fitting):
+    assert _with_suffix(name, suffix) == fitting
+    assert _with_suffix(fitting, suffix) == fitting
+
+
+def test_only_the_file_that_was_named_is_replaced(take, tmp_path):
+    movie = bpy.ops.depthshot.export_movie
+    (tmp_path / "x.mp4").write_bytes(b"somebody's")
+    assert f"'{tmp_path / 'x.mp4'}' is there already" in refused(
+        movie, filepath=str(tmp_path / "x.mov"), codec="h264"
+    )
+    assert (tmp_path / "x.mp4").read_bytes() == b"somebody's"
+    assert movie(filepath=str(tmp_path / "x.mp4"), codec="h264") == {"FINISHED"}
+    assert (tmp_path / "x.mp4").stat().st_size > 100
