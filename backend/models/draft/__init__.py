@@ -14,7 +14,7 @@ CARDS = (
         " diffusion model of our own; no download, no account, any computer.",
         licence="GPL-3.0-or-later",
         download_bytes=0,
-        revision="632b62ee9fd6",
+        revision="1fc4207b218f",
         guides=("depth", "flow"),
         settings=(
             Setting(
