@@ -112,8 +112,12 @@ class Backend:
         settings: Mapping[str, object],
         seed: int | None = None,
         format: str = PNG8,
+        job_id: str = "",
     ) -> str:
         """Send a zipped shot; blocks while it is sent and unpacked. Returns the job's id.
+
+        Whoever gives the id knows the job by it even if no answer comes. A server of an earlier
+        version makes an id of its own, so what is returned decides.
 
         Args:
             archive: The shot.
@@ -121,12 +125,14 @@ class Backend:
             settings: Values by name; the card's defaults stand for the rest.
             seed: Seed of every random number; None takes the shot's.
             format: What the frames are written as, png8 or png16.
+            job_id: The job's id, a `uuid4().hex` that was never used; "" has one made.
 
         Raises:
             SettingError: an unknown model or format, or a setting that it does not allow; nothing
                 was sent.
             StorageError: the archive cannot be read.
             RequestRefused: the shot was refused; the message says why.
+            BackendLost: no answer came; the shot may have been received.
             ProtocolMismatch: the server that runs knows no such format; the job was cancelled.
         """
         find_card(model).check_settings(settings)
@@ -135,6 +141,8 @@ class Backend:
         query = {"model": model, "settings": json.dumps(dict(settings)), "format": format}
         if seed is not None:
             query["seed"] = str(seed)
+        if job_id:
+            query["job"] = job_id
         try:
             with archive.open("rb") as stream:
                 job = self._connection.json(

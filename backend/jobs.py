@@ -76,13 +76,16 @@ class JobStore:
                 log.info("removing %s, which belongs to no job", folder)
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def new_folder(self) -> tuple[str, Path]:
-        """Return a fresh opaque id and its folder; without `add` the next start removes it.
+    def new_folder(self, job_id: str = "") -> tuple[str, Path]:
+        """Return an opaque id and its folder; without `add` the next start removes it.
+
+        Args:
+            job_id: An id that no job has, "" for a fresh one.
 
         Raises:
             StorageError: the folder cannot be made.
         """
-        job_id = secrets.token_urlsafe(12)
+        job_id = job_id or secrets.token_urlsafe(12)
         folder = self.job_folder(job_id)
         try:
             folder.mkdir()

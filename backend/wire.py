@@ -24,6 +24,7 @@ from .fields import Fields, quoted, read_json
 from .names import check_distinct, check_path
 
 PROTOCOL = 1
+GIVEN_ID = "[0-9a-f]{32}"  # what a sender may name its job: `uuid4().hex`
 SHOT_FILE = "shot.json"
 
 MAX_FRAMES = 4096

@@ -59,6 +59,9 @@ Steps = Generator[None, None, T]
 
 # How long a cancelled generation waits for the backend to hear of it.
 CANCEL_SECONDS = 1.5
+NEVER_RECEIVED = (
+    "The shot had not reached the backend when the sending broke off; choose Generate again."
+)
 # Where each phase of a capture begins and ends in the whole of it.
 _CAPTURE_SHARES = {
     "starting": (0.0, 0.05),
@@ -278,6 +281,8 @@ class Generation:
         except RequestRefused as reason:
             if reason.status == HTTPStatus.NOT_FOUND:
                 claim.forget()
+                if not claim.pending.sent:
+                    raise Cancelled(NEVER_RECEIVED) from reason
             raise
         finally:
             events.close()

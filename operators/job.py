@@ -6,17 +6,27 @@ undo what it did once it is through.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable
+from http import HTTPStatus
 from pathlib import Path
 
 from ..backend.bundle import pack
 from ..backend.client import Backend
-from ..backend.errors import AddressRefused, Cancelled, StorageError, TakeError
+from ..backend.errors import (
+    AddressRefused,
+    BackendLost,
+    Cancelled,
+    DepthshotError,
+    RequestRefused,
+    StorageError,
+    TakeError,
+)
 from ..backend.formats import written_as
 from ..backend.take import TAKE_FILE, verify_take
 from ..preferences import Preferences
@@ -60,7 +70,11 @@ def send(
     capture: Capture,
     stop: threading.Event,
 ) -> Claim:
-    """Pack a finished capture, release it, send it, and note the job on disk."""
+    """Pack a finished capture, release it, note the job on disk, and send it.
+
+    The note comes first: whatever happens to Blender while it sends, a job that the backend has is
+    found again.
+    """
     data = request.preferences.data
     # A name of its own: the capture's files are shared with other sends and other Blenders.
     try:
@@ -70,17 +84,57 @@ def send(
         capture.release()
     try:
         _go_on(stop)
-        job = backend.submit(
-            archive,
-            model=request.model,
-            settings=request.settings,
-            seed=request.capture.seed,
-            format=written_as(request.format),
-        )
+        claim = note(data, _noted(backend, request))
+        return _submit(backend, request, archive, claim)
     finally:
         archive.unlink(missing_ok=True)
-    pending = Pending(
-        job=job,
+
+
+def _submit(backend: Backend, request: GenerationRequest, archive: Path, claim: Claim) -> Claim:
+    """Send a job that is noted; the note goes if the backend certainly does not have it."""
+    pending = claim.pending
+    with contextlib.ExitStack() as unless_sent:
+        unless_sent.callback(claim.release)
+        try:
+            job = backend.submit(
+                archive,
+                model=request.model,
+                settings=request.settings,
+                seed=request.capture.seed,
+                format=written_as(request.format),
+                job_id=pending.job,
+            )
+        except BackendLost:  # the shot may have been received
+            raise
+        except DepthshotError:
+            claim.forget()
+            raise
+        if job != pending.job:  # a backend of an earlier version, which names jobs itself
+            claim.forget()
+            return _note_theirs(backend, request, dataclasses.replace(pending, job=job))
+        _note_sent(claim)
+        unless_sent.pop_all()
+    return claim
+
+
+def _note_theirs(backend: Backend, request: GenerationRequest, pending: Pending) -> Claim:
+    try:
+        return note(request.preferences.data, dataclasses.replace(pending, sent="yes"))
+    except StorageError:
+        backend.cancel(pending.job)  # nobody would ever fetch its take
+        raise
+
+
+def _note_sent(claim: Claim) -> None:
+    try:
+        claim.write(dataclasses.replace(claim.pending, sent="yes"))
+    except StorageError as reason:  # the note is there, and finds the job as it is
+        log.warning("that the job was received is not noted: %s", reason)
+
+
+def _noted(backend: Backend, request: GenerationRequest) -> Pending:
+    return Pending(
+        job=uuid.uuid4().hex,
         blend=request.blend,
         scene=request.capture.scene,
         scene_uid=str(request.scene_uid),
@@ -91,11 +145,6 @@ def send(
         store=backend.store,
         view=request.view,
     )
-    try:
-        return note(data, pending)
-    except StorageError:
-        backend.cancel(job)  # nobody would ever fetch its take
-        raise
 
 
 def withdraw(backend: Backend, sending: Task[Claim]) -> None:
@@ -103,7 +152,11 @@ def withdraw(backend: Backend, sending: Task[Claim]) -> None:
     if sending.wait():
         claim = sending.result()
         claim.forget()
-        backend.cancel(claim.pending.job)
+        try:
+            backend.cancel(claim.pending.job)
+        except RequestRefused as reason:
+            if reason.status != HTTPStatus.NOT_FOUND:  # what is not there needs no end
+                raise
 
 
 def let_go(sending: Task[Claim], others: Iterable[Task[object]]) -> None:

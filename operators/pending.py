@@ -67,6 +67,8 @@ class Pending:
         store: What that backend calls the place its jobs are kept in, "" where it did not say.
         view: The view transform that scene-linear frames are made for, "" where none were asked
             for, as in notes from before there were formats.
+        sent: "yes" once the backend has said that it has the job, "" before. It may have it then
+            as well: Blender ended before it was noted.
     """
 
     job: str
@@ -81,6 +83,7 @@ class Pending:
     server: str = ""
     store: str = ""
     view: str = ""
+    sent: str = ""
 
 
 class Claim:
@@ -246,7 +249,8 @@ def _notes(data: Path, file: OpenFile) -> Iterator[Path]:
 def _read(path: Path) -> Pending:
     value = read_json(path, error=StorageError, largest=_LARGEST)
     fields = Fields.of(value, place=f"The note '{path}'", error=StorageError)
-    earlier = {"view": "", "server": "", "store": ""}  # what earlier notes do not have
+    # What earlier notes do not have; they were written once the backend had the job.
+    earlier = {"view": "", "server": "", "store": "", "sent": "yes"}
     fields = dataclasses.replace(fields, values={**earlier, **fields.values})
     return Pending(
         **{name: fields.text(name, most=MOST_LETTERS) for name in Pending.__dataclass_fields__}

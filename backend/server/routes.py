@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import platform
-import shutil
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -25,17 +25,18 @@ from ..jobs import JobStore
 from ..marks import software
 from ..models import cards, find_card
 from ..take import DEPTHS, FRAMES, MASKS, TAKE_FILE, frame_name
-from ..wire import MAX_FRAME_NUMBER, PROTOCOL
+from ..wire import GIVEN_ID, MAX_FRAME_NUMBER, PROTOCOL
 from .feed import Feed
 from .guard import JSON_TYPE, ZIP_TYPE
 from .lanes import Lanes
 from .leases import Leases
 from .schema import Health, Hello, JobList, Lease, ModelList, Refusal
-from .upload import receive_shot
+from .upload import Asked, take_in
 
 _KEEPALIVE_SECONDS = 2.0
 _LONGEST_SETTINGS = 20_000
 _LAST_NUMBER = 2**63 - 1  # the largest that the table of events can hold
+_ARRIVING = "The shot of this job is still being sent; try again in a moment."
 
 
 @dataclass(slots=True)
@@ -48,6 +49,8 @@ class Service:
     leases: Leases
     store_id: str = ""
     draining: bool = False
+    arriving: set[str] = field(default_factory=set)
+    """Ids that senders have given shots which are not here in full."""
 
 
 def the_service(request: Request) -> Service:
@@ -62,6 +65,8 @@ def the_job(job_id: str, service: Serving) -> Job:
     """Return the job that the path names."""
     job = service.store.job(job_id)
     if job is None:
+        if job_id in service.arriving:
+            raise HTTPException(409, _ARRIVING)
         raise HTTPException(404, "There is no such job; it may have been deleted.")
     return job
 
@@ -142,10 +147,12 @@ async def submit(
     settings: Annotated[str, Query(max_length=_LONGEST_SETTINGS)] = "{}",
     seed: Annotated[int | None, Query(ge=0, le=2**63 - 1)] = None,
     format: Annotated[str, Query(max_length=20)] = PNG8,
+    job: Annotated[str, Query(pattern=f"^({GIVEN_ID})?$")] = "",
 ) -> Job:
     """Queue a job for the zipped shot in the body; `settings` is a JSON object.
 
-    Without `seed` the shot's own is taken; `format` is png8 or png16.
+    Without `seed` the shot's own is taken; `format` is png8 or png16. `job` is the id of the job,
+    chosen by the sender; the same request with the same id is one job however often it comes.
     """
     if service.draining:
         raise HTTPException(503, "This backend is ending; try again in a moment.")
@@ -153,25 +160,16 @@ async def submit(
         raise HTTPException(415, f"A shot is sent as {ZIP_TYPE}.")
     checked = find_card(model).check_settings(_settings(settings))
     check_written(format)
-    job_id, folder = await run_in_threadpool(service.store.new_folder)
-    try:
-        shot = await receive_shot(request, folder)
-        job = await run_in_threadpool(
-            service.store.add,
-            job_id,
-            name=shot.name,
-            model=model,
-            settings=checked,
-            seed=shot.seed if seed is None else seed,
-            frames=shot.frames,
-            frame_start=shot.frame_start,
-            format=format,
-        )
-    except BaseException:  # a client that went away too: nothing of it is left behind
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    asked = Asked(job, model, checked, seed, format)
+    if job in service.arriving:
+        raise HTTPException(409, _ARRIVING)
+    with contextlib.ExitStack() as arrived:
+        if job:
+            service.arriving.add(job)
+            arrived.callback(service.arriving.discard, job)
+        taken = await take_in(request, service.store, asked)
     service.lanes.wake()
-    return job
+    return taken
 
 
 @router.get("/shots")

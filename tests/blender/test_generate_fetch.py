@@ -1,13 +1,21 @@
 """Takes that are sent, left alone, fetched later, and by whom."""
 
 import dataclasses
+import subprocess
+import sys
 import threading
 import time
 from functools import partial
 
 import bpy
 import pytest
-from bl_ext.devrepo.depthshot.backend.errors import Cancelled, StorageError, TargetError
+from bl_ext.devrepo.depthshot.backend.errors import (
+    BackendLost,
+    Cancelled,
+    RequestRefused,
+    StorageError,
+    TargetError,
+)
 from bl_ext.devrepo.depthshot.backend.take import verify_take
 from bl_ext.devrepo.depthshot.operators import generate, job
 from bl_ext.devrepo.depthshot.operators.generation import Outcome
@@ -15,7 +23,7 @@ from bl_ext.devrepo.depthshot.operators.request import read_request
 from bl_ext.devrepo.depthshot.operators.task import Task
 from bl_ext.devrepo.depthshot.scene.capture import Capture
 
-from tests.blender import takes
+from tests.blender import artist, takes
 from tests.blender.generations import claim, finish, run, sent, start, state, waiting
 
 pytestmark = pytest.mark.usefixtures("backend_python")
@@ -150,6 +158,7 @@ class Late:
 
     def __init__(self, backend, event):
         self._backend, self._event = backend, event
+        self.address, self.store = backend.address, backend.store
 
     def submit(self, archive, **values):
         assert self._event.wait(60)
@@ -173,9 +182,8 @@ def test_a_shot_can_be_sent_again_while_it_is_sent(shot, backend, tmp_path):
     assert not list((data / "captures").glob("*.zip"))
 
 
-def test_a_job_that_cannot_be_noted_is_cancelled(shot, backend, tmp_path):
+def test_a_job_that_cannot_be_noted_is_not_sent(shot, backend, tmp_path):
     (tmp_path / "pending").touch()
-    shot.frame_end = 40  # enough for the cancel to come first
     request = read_request(bpy.context)
     elsewhere = dataclasses.replace(request.preferences, data=tmp_path)
     before = {each["id"] for each in backend.jobs()}
@@ -186,9 +194,110 @@ def test_a_job_that_cannot_be_noted_is_cancelled(shot, backend, tmp_path):
             captured(request),
             threading.Event(),
         )
-    (sent_job,) = {each["id"] for each in backend.jobs()} - before
-    finish(backend, sent_job)
-    assert backend.job(sent_job)["state"] == "cancelled"
+    assert {each["id"] for each in backend.jobs()} == before
+
+
+# Run in a Blender of its own: ends it at a moment of sending that no timing would hit.
+DIES = """
+import os
+import sys
+
+sys.path.insert(0, {root!r})
+from bl_ext.devrepo.depthshot.backend.client import Backend
+from tests.blender.artist import work
+
+submit = Backend.submit
+
+def dies(self, archive, **values):
+    if {received}:
+        submit(self, archive, **values)
+    os._exit(7)
+
+Backend.submit = dies
+work({blend!r})
+"""
+
+
+def killed_while_sending(tmp_path, *, received):
+    script = tmp_path / "dies.py"
+    script.write_text(
+        DIES.format(root=str(artist.ROOT), received=received, blend=bpy.data.filepath)
+    )
+    starter = str(artist.ROOT / "tools/with_extension.py")
+    ended = subprocess.run([sys.executable, starter, str(script)], check=False, timeout=240)
+    assert ended.returncode == 7
+
+
+def test_a_blender_that_dies_when_its_job_was_received_has_it_noted(shot, backend, tmp_path):
+    killed_while_sending(tmp_path, received=True)
+    (job_id,) = waiting()
+    assert job_id in {each["id"] for each in backend.jobs()}
+    assert bpy.ops.depthshot.fetch() == {"FINISHED"}
+    (made,) = takes.strips(bpy.data.scenes["Scene edit"])
+    assert made.frame_final_duration == 3
+    assert waiting() == []
+
+
+def test_a_blender_that_dies_before_its_job_was_received_leaves_no_alarm(shot, backend, tmp_path):
+    killed_while_sending(tmp_path, received=False)
+    (job_id,) = waiting()
+    assert job_id not in {each["id"] for each in backend.jobs()}
+    assert bpy.ops.depthshot.fetch() == {"FINISHED"}
+    assert "had not reached the backend" in bpy.context.window_manager.depthshot.message
+    assert waiting() == []
+    assert not bpy.ops.depthshot.fetch.poll()
+
+
+class Old:
+    """A connection to a server of an earlier version, which names jobs itself."""
+
+    def __init__(self, connection):
+        self._connection = connection
+
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
+
+    def json(self, method, path, *, params=None, **options):
+        theirs = {key: value for key, value in (params or {}).items() if key != "job"}
+        return self._connection.json(method, path, params=theirs, **options)
+
+
+def test_a_backend_that_names_jobs_itself_has_them_noted_by_its_names(shot, backend, monkeypatch):
+    monkeypatch.setattr(backend, "_connection", Old(backend._connection))
+    request = read_request(bpy.context)
+    noted = job.send(backend, request, captured(request), threading.Event())
+    assert waiting() == [noted.pending.job]
+    assert noted.pending.job in {each["id"] for each in backend.jobs()}
+    assert finish(backend, noted.pending.job).kind == "done"
+    noted.release()
+    assert bpy.ops.depthshot.fetch() == {"FINISHED"}
+
+
+class Refuses:
+    """A backend whose answer to a shot is an error."""
+
+    address = store = ""
+
+    def __init__(self, error):
+        self._error = error
+
+    def submit(self, archive, **values):
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "left"), [(RequestRefused("no", 422), 0), (BackendLost("gone"), 1)], ids=repr
+)
+def test_only_a_job_that_may_have_been_received_stays_noted(shot, error, left):
+    request = read_request(bpy.context)
+    with pytest.raises(type(error)):
+        job.send(Refuses(error), request, captured(request), threading.Event())
+    assert len(waiting()) == left
+    noted = claim()
+    assert (noted is not None) == bool(left), "and nobody holds it"
+    if noted is not None:
+        noted.forget()
+        noted.release()
 
 
 def test_a_capture_for_one_use_goes_when_it_is_sent(shot):
