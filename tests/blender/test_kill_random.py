@@ -16,7 +16,7 @@ import pytest
 from bl_ext.devrepo.depthshot.backend.take import verify_take
 from bl_ext.devrepo.depthshot.operators.clock import Stage
 from bl_ext.devrepo.depthshot.operators.folders import sweep
-from bl_ext.devrepo.depthshot.operators.generation import Generation, Outcome
+from bl_ext.devrepo.depthshot.operators.generation import NEVER_RECEIVED, Generation, Outcome
 from bl_ext.devrepo.depthshot.preferences import preferences
 
 from tests import kills
@@ -100,6 +100,9 @@ def test_random_kill_of_blender(true, backend, tmp_path, number):
     noted = claim()
     if noted is not None:
         generation = run(Generation.resume(noted, preferences(bpy.context)))
+        if generation.message == NEVER_RECEIVED:  # it was killed while it sent
+            assert backend.jobs() == [], said
+            generation = run(start())
     else:  # it was killed before there was a job, or after its take had landed
         assert backend.jobs() == [], said
         generation = run(start())
