@@ -30,9 +30,13 @@ def simulated(objects: Iterable[bpy.types.Object], scenes: Iterable[bpy.types.Sc
 def shown_objects(scene: bpy.types.Scene) -> set[bpy.types.Object]:
     """Return all objects that the scene uses in any way, as those of collection instances."""
     uses: dict[bpy.types.ID, list[bpy.types.ID]] = {}
+    there = {each: set(each.objects) for each in bpy.data.scenes}
     for used, users in bpy.data.user_map().items():
         for user in users:
-            uses.setdefault(user, []).append(used)
+            # Since Blender 5.2 a scene's layers use what was unlinked for a while.
+            direct = user in there and isinstance(used, bpy.types.Object)
+            if not direct or used in there[user]:
+                uses.setdefault(user, []).append(used)
     met, waiting = {scene}, [scene]
     while waiting:
         for used in uses.get(waiting.pop(), ()):

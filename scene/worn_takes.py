@@ -136,12 +136,16 @@ def _rendered(scene: Scene, item: Object) -> bool:
         return False
     if scene.objects.get(item.name) != item:  # it comes with an instance of its collection
         return True
-    used = [layer for layer in scene.view_layers if layer.use]
-    return any(layer.objects.get(item.name) == item for layer in used) and any(
-        not collection.hide_render
-        for collection in (scene.collection, *scene.collection.children_recursive)
-        if collection.objects.get(item.name) == item
-    )
+    # Not `layer.objects`: since Blender 5.2 what was excluded or unlinked is in it for a while.
+    return any(_shows(layer.layer_collection, item) for layer in scene.view_layers if layer.use)
+
+
+def _shows(branch: bpy.types.LayerCollection, item: Object) -> bool:
+    """Return whether a render of a layer can show an object by this collection or one within."""
+    if branch.collection.hide_render:
+        return False
+    own = not branch.exclude and branch.collection.objects.get(item.name) == item
+    return own or any(_shows(child, item) for child in branch.children)
 
 
 def _in_words(names: list[str]) -> str:
