@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
+from bpy.types import Image
 
 from ..backend.errors import TakeError, TargetError
-from ..backend.take import FRAMES, LINEAR, read_take
+from ..backend.take import FRAMES, LINEAR, Take, read_take
 from .compat import nested_strips
 from .strip_takes import FoundTake
 from .strips import strip_folder
-from .targets.landed import stored_path
+from .targets.landed import SHOT, stored_path
 from .worn_takes import lost_images
 
 
@@ -26,7 +27,7 @@ def lost_take(strip: bpy.types.Strip | None) -> Path | None:
 
 def lost_in_file() -> list[Path]:
     """Return the folders that images of the open file look for takes in and that are gone."""
-    return sorted({first.parent.parent for first in lost_images().values()})
+    return sorted({first.parent.parent for first in _own_images().values()})
 
 
 def fitting_takes(strip: bpy.types.Strip, folders: tuple[Path, ...]) -> list[FoundTake]:
@@ -56,13 +57,14 @@ def show_instead(strip: bpy.types.Strip, folder: Path) -> None:
         TakeError: there is no finished take in `folder`.
         TargetError: it does not have what the strip names.
     """
-    read_take(folder)
+    take = read_take(folder)
     unfit = _why_unfit(strip, folder)
     if unfit is not None:
         raise TargetError(
             f"The take '{folder.name}' cannot take the strip's place: {unfit}; choose another one."
         )
     strip.directory = f"{stored_path(folder / strip_folder(strip).name)}/"
+    strip[SHOT] = take.shot_sha256
 
 
 def find_again(lost: Path, folder: Path) -> int:
@@ -79,15 +81,15 @@ def find_again(lost: Path, folder: Path) -> int:
         TakeError: there is no finished take in `folder`.
         TargetError: it does not have what they name; nothing was changed.
     """
-    read_take(folder)
-    images = {image: first for image, first in lost_images().items() if first.parent.parent == lost}
+    take = read_take(folder)
+    images = {image: first for image, first in _own_images().items() if first.parent.parent == lost}
     strips = [strip for strip in _strips() if lost_take(strip) == lost]
-    missing = [
-        f"it has no '{first.parent.name}/{first.name}'"
-        for first in images.values()
-        if not (folder / first.parent.name / first.name).is_file()
-    ]
-    for unfit in (*missing, *filter(None, (_why_unfit(strip, folder) for strip in strips))):
+    reasons = (
+        *(_why_other(each, take) for each in (*images, *strips)),
+        *(_why_image_unfit(image, first, folder, take) for image, first in images.items()),
+        *(_why_unfit(strip, folder) for strip in strips),
+    )
+    for unfit in filter(None, reasons):
         raise TargetError(
             f"'{folder.name}' is not the take '{lost.name}': {unfit}; choose the folder that it was"
             " moved to."
@@ -98,6 +100,22 @@ def find_again(lost: Path, folder: Path) -> int:
     for strip in strips:
         strip.directory = f"{stored_path(folder / strip_folder(strip).name)}/"
     return len(images) + len(strips)
+
+
+def _why_other(shows: bpy.types.Strip | Image, take: Take) -> str | None:
+    """Return why a take is not the one that was shown, where what showed it knows its shot."""
+    known = shows.get(SHOT, take.shot_sha256)
+    return "it is of another shot" if known != take.shot_sha256 else None
+
+
+def _why_image_unfit(image: Image, first: Path, folder: Path, take: Take) -> str | None:
+    if not (folder / first.parent.name / first.name).is_file():
+        return f"it has no '{first.parent.name}/{first.name}'"
+    # Blender knows it only while it has read the pictures.
+    known = tuple(image.size)
+    if 0 not in known and known != take.size:
+        return "it has {} x {} pixels, the image's {} x {}".format(*take.size, *known)
+    return None
 
 
 def _why_unfit(strip: bpy.types.Strip, folder: Path) -> str | None:
@@ -111,6 +129,11 @@ def _why_unfit(strip: bpy.types.Strip, folder: Path) -> str | None:
     if 0 not in known and known != size:
         return "it has {} x {} pixels, the strip's {} x {}".format(*size, *known)
     return None
+
+
+def _own_images() -> dict[Image, Path]:
+    """Return the images that show lost takes and can be changed: those of linked files cannot."""
+    return {image: first for image, first in lost_images().items() if image.library is None}
 
 
 def _strips() -> Iterator[bpy.types.Strip]:

@@ -10,7 +10,7 @@ from bpy.types import Image, ImageUser, Node
 
 from ...backend.errors import TakeError, TargetError
 from ...backend.take import DEPTHS, FRAMES, LINEAR, MASKS, Take, frame_name
-from .landed import stored_path
+from .landed import SHOT, stored_path
 
 Kind = Literal["frames", "linear", "mask", "depth"]
 
@@ -60,6 +60,7 @@ def load_sequence(folder: Path, take: Take, *, kind: Kind, color_space: str, nam
     image.filepath = stored_path(first)
     image.source = "SEQUENCE"
     image.colorspace_settings.name = color_space
+    image[SHOT] = take.shot_sha256
     return image
 
 

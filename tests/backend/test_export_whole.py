@@ -1,4 +1,4 @@
-"""What an export writes is there in full or not at all, and it removes what killed ones have left."""
+"""What an export writes is there in full or not at all; what killed ones have left is removed."""
 
 import os
 import subprocess

@@ -7,7 +7,7 @@ import bpy
 import pytest
 from bl_ext.devrepo.depthshot.backend.errors import TakeError, TargetError
 from bl_ext.devrepo.depthshot.panels import sequencer
-from bl_ext.devrepo.depthshot.scene import compat
+from bl_ext.devrepo.depthshot.scene import compat, lost_takes
 from bl_ext.devrepo.depthshot.scene.lost_takes import (
     find_again,
     fitting_takes,
@@ -77,6 +77,62 @@ def test_another_folder_is_refused_and_changes_nothing(strip, tmp_path):
         find_again(lost, tmp_path / "moved")
     assert strip.directory == before
     assert list(lost_images().values()) == [lost / "frames/0005.png"]
+
+
+@pytest.fixture
+def texture(empty_scene, tmp_path):
+    """The image of a take whose folder was moved, and nothing else of it in the file."""
+    take = finished(tmp_path / "takes/garden", takes.noise(3, size=movies.SIZE))
+    find_target("TEXTURE").land(empty_scene, tmp_path / "takes/garden", take)
+    (tmp_path / "takes/garden").rename(tmp_path / "garden")
+    return bpy.data.images["garden frames"]
+
+
+def test_an_image_takes_no_take_of_another_shot(texture, tmp_path):
+    finished(tmp_path / "kitchen", takes.noise(3, size=movies.SIZE), shot_sha256="1" * 64)
+    before = texture.filepath
+    with pytest.raises(TargetError, match="'kitchen' is not the take 'garden': it is of another"):
+        find_again(tmp_path / "takes/garden", tmp_path / "kitchen")
+    assert texture.filepath == before
+    assert find_again(tmp_path / "takes/garden", tmp_path / "garden") == 1
+
+
+def test_an_image_of_an_earlier_version_is_compared_by_size(tmp_path):
+    """Only a window reads a sequence and keeps its size once it is gone: here it is made up."""
+    take = finished(tmp_path / "kitchen", takes.noise(3, size=(16, 4)), shot_sha256="1" * 64)
+    first = tmp_path / "garden/frames/0005.png"
+    unfit = lost_takes._why_image_unfit(
+        SimpleNamespace(size=(8, 8)), first, tmp_path / "kitchen", take
+    )
+    assert unfit == "it has 16 x 4 pixels, the image's 8 x 8"
+    for size in ((16, 4), (0, 0)):
+        image = SimpleNamespace(size=size)
+        assert lost_takes._why_image_unfit(image, first, tmp_path / "kitchen", take) is None
+
+
+def test_a_strip_takes_no_take_of_another_shot_for_its_own(strip, tmp_path):
+    finished(tmp_path / "kitchen", takes.noise(3, size=movies.SIZE), shot_sha256="1" * 64)
+    bpy.data.images.remove(bpy.data.images["one frames"])
+    with pytest.raises(TargetError, match="'kitchen' is not the take 'one': it is of another"):
+        find_again(tmp_path / "takes/one", tmp_path / "kitchen")
+    # Shown in its place on purpose it is the strip's own from then on.
+    bpy.ops.depthshot.replace_take(folder=str(tmp_path / "kitchen"))
+    (tmp_path / "kitchen").rename(tmp_path / "elsewhere")
+    assert find_again(tmp_path / "kitchen", tmp_path / "elsewhere") == 1
+
+
+def test_images_of_linked_files_are_left_alone(texture, tmp_path):
+    library = tmp_path / "library.blend"
+    texture.use_fake_user = True
+    bpy.data.libraries.write(str(library), {texture}, path_remap="ABSOLUTE")
+    bpy.data.images.remove(texture)
+    with bpy.data.libraries.load(str(library), link=True) as (_, wanted):
+        wanted.images = ["garden frames"]
+    (linked,) = wanted.images
+    before = linked.filepath
+    assert lost_in_file() == []
+    assert find_again(tmp_path / "takes/garden", tmp_path / "garden") == 0
+    assert linked.filepath == before
 
 
 def test_another_take_is_offered_and_shown_in_its_place(strip, tmp_path):

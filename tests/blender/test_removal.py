@@ -88,6 +88,7 @@ KEPT = {
     "SCENE: depthshot_edit_view",
     "OBJECT: depthshot_plane",  # captures leave these two out
     "NODETREE: depthshot_take",
+    "IMAGE: depthshot_shot",  # Find Take accepts no other shot's take; strips have it as well
     "NODETREE: depthshot_pass_through",  # captures know it as a compositor that changes nothing
 }
 
