@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_CRASHES = 3
 KEEP_DAYS = 30
+_TABLE = "jobs.sqlite"
 _LONGEST_PATH = 480  # bytes; SQLite takes 512 with the name of the table in it
 
 
@@ -41,13 +42,14 @@ class JobStore:
         """Open the table in `folder`, or make it.
 
         Raises:
-            StorageError: the folder cannot be written, or the table is damaged.
+            StorageError: the folder cannot be written, or the table is damaged or of a newer
+                version; it stays as it is.
         """
         self.folder = folder
         self._lock = threading.RLock()
         try:
             (folder / "jobs").mkdir(parents=True, exist_ok=True)
-            self._open(folder / "jobs.sqlite")
+            self._open(folder / _TABLE)
         except (OSError, sqlite3.DatabaseError) as reason:
             raise _storage(folder, reason) from reason
 
@@ -240,12 +242,25 @@ class JobStore:
 
     def _open(self, path: Path) -> None:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(path)
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
         self._database.row_factory = sqlite3.Row
+        there = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if there > VERSION:
+            raise StorageError(
+                f"The backend's job table '{path}' was made by a newer version of Depthshot (it is"
+                f" {there}, this version knows {VERSION}); update Depthshot, or use the version"
+                " that made it."
+            )
         self._database.execute("PRAGMA journal_mode = WAL")
         # FULL: a submitted job survives a power cut too; there are a few writes a second.
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute("PRAGMA foreign_keys = ON")
-        there = self._database.execute("PRAGMA user_version").fetchone()[0]
         if there < VERSION:
             steps = SCHEMA if there == 0 else "".join(UPGRADES[n] for n in range(there, VERSION))
             self._database.executescript(f"BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
@@ -263,7 +278,7 @@ class JobStore:
             except BaseException as error:
                 if self._database.in_transaction:
                     self._database.rollback()
-                if isinstance(error, sqlite3.OperationalError):
+                if isinstance(error, sqlite3.OperationalError) or _is_damage(error):
                     raise _storage(self.folder, error) from error
                 raise
 
@@ -292,11 +307,26 @@ class JobStore:
         return [read_row(row) for row in rows]
 
 
+def _is_damage(reason: Exception) -> bool:
+    """Return whether it says that the file is no database, or a broken one.
+
+    sqlite3 has no class of its own for that; its subclasses mean a full disk, a lock, a mistake.
+    """
+    return type(reason) is sqlite3.DatabaseError
+
+
 def _storage(folder: Path, reason: Exception) -> StorageError:
     if len(os.fsencode(folder)) > _LONGEST_PATH:
         return StorageError(
             f"The path of the backend's job table in '{folder}' is too long for a database; choose"
             " a data folder with a shorter one in the preferences."
+        )
+    if _is_damage(reason):
+        # Not put aside by itself: without the table, the files of its jobs would be tidied away.
+        return StorageError(
+            f"The backend's job table '{folder / _TABLE}' is damaged ({reason}); rename the folder"
+            f" '{folder}', in which the jobs' frames stay, so that a new one is made, or put the"
+            " table back from a copy."
         )
     return StorageError(
         f"The backend's job table in '{folder}' cannot be used ({reason}); free some space, or"

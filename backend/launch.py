@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from .connection import Connection
 from .errors import BackendError, BackendLost, BackendNotStarted, StorageError
 from .locks import FileLock
 from .marks import software
-from .paths import make_private
+from .paths import full_path, make_private
 from .rendezvous import ServerInfo, other_servers, read_server, server_file
 from .wire import PROTOCOL
 
@@ -87,7 +88,8 @@ def start_or_attach(python: Path, root: Path, data_dir: Path) -> ServerInfo:
     """Return a server that answers, started now if there was none.
 
     Servers of other protocol versions are asked to end after their jobs, and so is one of an older
-    version of Depthshot or of another Python: it would not do what is expected now.
+    version of Depthshot or of another Python: it would not do what is expected now. None that was
+    served by hand is: others may be using it, so it is used as it is, or left alone.
 
     Args:
         python: The backend's own Python.
@@ -98,6 +100,8 @@ def start_or_attach(python: Path, root: Path, data_dir: Path) -> ServerInfo:
         BackendNotStarted: it could not be started; the message says why.
         StorageError: the data folder cannot be written.
     """
+    # The server has another working directory, and names its own place without "..".
+    python, data_dir = full_path(python), full_path(data_dir)
     try:
         make_private(data_dir)
         make_private(data_dir / "logs")
@@ -125,7 +129,8 @@ def start_or_attach(python: Path, root: Path, data_dir: Path) -> ServerInfo:
                 " another folder in the preferences."
             )
         for other in other_servers(data_dir):
-            _ask_to_drain(other)
+            if not _served_by_hand(other):
+                _ask_to_drain(other)
         return _start(python, root, data_dir)
     finally:
         lock.release()
@@ -138,12 +143,40 @@ def _is_outdated(info: ServerInfo, python: Path) -> bool:
     except BackendLost:  # it has just ended, and another is started
         return True
     runs = hello.get("python")
+    if is_by_hand(hello):
+        log.info("a server that was served by hand is used: %s, %s", hello["software"], runs)
+        return False
     if not isinstance(runs, str):
         return True
-    if os.path.normcase(runs) != os.path.normcase(python.absolute()):
+    if _environment(Path(runs)) != _environment(python):
         log.info("the server runs with %s, and %s is asked for", runs, python)
         return True
     return _version(hello["software"]) < _version(software())
+
+
+def is_by_hand(hello: Mapping[str, object]) -> bool:
+    """Return whether a server was served by hand, by what its handshake says.
+
+    Blender alone starts one that ends by itself. Others stay for whoever was given their address.
+    """
+    return hello.get("lease_seconds") is None
+
+
+def _served_by_hand(info: ServerInfo) -> bool:
+    """Return whether a server of another protocol version was; false where none answers."""
+    try:
+        return is_by_hand(Connection(info).json("GET", "/v1/hello"))
+    except BackendError:
+        return False
+
+
+def _environment(python: Path) -> Path:
+    """Return what two paths of one Python have in common: its environment's folder, resolved.
+
+    A program in an environment is a link to the system's, which many environments share.
+    """
+    prefix = full_path(python).parent.resolve().parent
+    return prefix if (prefix / "pyvenv.cfg").is_file() else python.resolve()
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ def default_data_dir(
     """
     override = environment.get(OVERRIDE)
     if override:
-        return Path(override).expanduser().absolute()
+        return full_path(override)
     home = Path.home()
     if platform == "win32":
         local = environment.get("LOCALAPPDATA")
@@ -41,6 +41,14 @@ def default_data_dir(
     data = environment.get("XDG_DATA_HOME", "")
     # The XDG specification: a relative path is invalid and to be ignored.
     return (Path(data) if data.startswith("/") else home / ".local" / "share") / "depthshot"
+
+
+def full_path(path: Path | str) -> Path:
+    """Return a path as every process knows it, from the root, "~" and ".." worked out.
+
+    Links stay: the Python of an environment is one.
+    """
+    return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111
 
 
 def make_private(folder: Path) -> Path:

@@ -111,11 +111,12 @@ def _url(address: str) -> str:
     scheme = scheme.lower()
     try:
         parts = urlsplit(f"//{rest}")
-        host, port = parts.hostname or "", parts.port or DEFAULT_PORT
+        host = parts.hostname or ""
+        port = DEFAULT_PORT if parts.port is None else parts.port
     except ValueError:  # a port that is none, brackets that do not close
         host, port, parts = "", 0, urlsplit("")
     bare = not parts.path.strip("/") and not set(rest) & set("?#@\\")
-    if scheme not in ("https", "http") or not bare or not _is_host(host):
+    if scheme not in ("https", "http") or not bare or not port or not _is_host(host):
         raise AddressRefused(
             f"“{address[:80]}” is no address of a backend; write https://NAME:{DEFAULT_PORT} with"
             " the other machine's name and port and nothing behind it."

@@ -64,12 +64,12 @@ def write_server(data_dir: Path, info: ServerInfo) -> None:
 def read_server(data_dir: Path, protocol: int = PROTOCOL) -> ServerInfo | None:
     """Return where the server of a protocol version said it answers, None without one.
 
-    A damaged file counts as none: a start replaces it.
+    A damaged file counts as none: a start replaces it, or says what is wrong with the folder.
     """
     path = server_file(data_dir, protocol)
-    if not path.is_file():
-        return None
     try:
+        if not path.is_file():
+            return None
         value = read_json(path, error=BackendError, largest=_LARGEST)
         fields = Fields.of(value, place=path.name, error=BackendError)
         info = ServerInfo(
@@ -82,7 +82,7 @@ def read_server(data_dir: Path, protocol: int = PROTOCOL) -> ServerInfo | None:
         )
         # Without TLS the token is for this machine alone, whatever a file says.
         return info if info.fingerprint or ip_address(info.host).is_loopback else None
-    except (BackendError, ValueError):
+    except (BackendError, OSError, ValueError):  # OSError: a path that cannot even be asked for
         return None
 
 

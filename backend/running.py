@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .connection import Connection
 from .errors import BackendError, BackendNotStarted
+from .launch import is_by_hand
 from .locks import FileLock
 from .rendezvous import ServerInfo, other_servers, read_server
 
@@ -31,6 +32,7 @@ class Running:
         devices: what it computes on.
         running: jobs that are worked on.
         queued: jobs that wait.
+        by_hand: whether it was served by hand, so that Blender does not end it.
     """
 
     pid: int
@@ -39,6 +41,7 @@ class Running:
     devices: tuple[str, ...]
     running: int
     queued: int
+    by_hand: bool = False
 
     def in_words(self) -> str:
         """The same as a line for an artist."""
@@ -47,27 +50,31 @@ class Running:
         if not any(self.devices):
             return "Starting…"
         jobs = f"{self.running} running, {self.queued} waiting" if self.running else "no job"
-        return f"Running on {', '.join(filter(None, self.devices))}: {jobs}"
+        said = f"Running on {', '.join(filter(None, self.devices))}: {jobs}"
+        return f"{said}; it was served by hand" if self.by_hand else said
 
 
 def look(data_dir: Path) -> Running | None:
-    """Ask the server what it does; None if none answers."""
+    """Ask the server what it does; None if none answers, or another program in its place."""
     info = read_server(data_dir)
     if info is None:
         return None
     try:
-        health = Connection(info).json("GET", "/v1/health")
-    except BackendError:  # none, or not ours: a start replaces it
+        connection = Connection(info)
+        hello = connection.hello()
+        health = connection.json("GET", "/v1/health")
+        devices = health["devices"]
+        return Running(
+            pid=info.pid,
+            state=health["state"],
+            why=health["why"],
+            devices=tuple(each["device"] or "" for each in devices),
+            running=sum(each["job"] is not None for each in devices),
+            queued=health["queued"],
+            by_hand=is_by_hand(hello),
+        )
+    except (BackendError, KeyError, TypeError):  # none, or not ours: a start replaces it
         return None
-    devices = health["devices"]
-    return Running(
-        pid=info.pid,
-        state=health["state"],
-        why=health["why"],
-        devices=tuple(each["device"] or "" for each in devices),
-        running=sum(each["job"] is not None for each in devices),
-        queued=health["queued"],
-    )
 
 
 def stop(data_dir: Path) -> bool:
@@ -77,7 +84,7 @@ def stop(data_dir: Path) -> bool:
     when a server is started the next time.
 
     Raises:
-        BackendNotStarted: one does not end.
+        BackendNotStarted: one does not end, or was served by hand: others may be using it.
     """
     servers = [read_server(data_dir), *other_servers(data_dir)]
     ended = [_stop(data_dir, info) for info in servers if info is not None]
@@ -88,9 +95,18 @@ def _stop(data_dir: Path, info: ServerInfo) -> bool:
     connection = Connection(info)
     try:
         # Whoever answers with this token is the server, and says which process it is.
-        pid = connection.json("GET", "/v1/hello")["pid"]
-        connection.json("POST", "/v1/drain")
+        hello = connection.json("GET", "/v1/hello")
+        pid = hello["pid"]
     except (BackendError, KeyError):
+        return False
+    if is_by_hand(hello):
+        raise BackendNotStarted(
+            f"The backend (process {pid}) was served by hand, maybe for other machines too; end it"
+            " where it was started (Ctrl-C there)."
+        )
+    try:
+        connection.json("POST", "/v1/drain")
+    except BackendError:
         return False
     # Held until the last of its processes and files is in order.
     owner = data_dir / f"store-{info.protocol}" / "owner.lock"

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ..errors import SettingError
-from ..paths import default_data_dir
+from ..paths import default_data_dir, full_path
 from ..remote import DEFAULT_PORT
 
 _NAME = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
@@ -63,8 +63,9 @@ def run(options: argparse.Namespace) -> int:
     )
     # The system's way to ask for the end does the same as Ctrl-C: workers are ended in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    data_dir = full_path(options.data or default_data_dir())
     with contextlib.suppress(KeyboardInterrupt):
-        serve(options.data or default_data_dir(), listening, lease_seconds=options.lease)
+        serve(data_dir, listening, lease_seconds=options.lease)
     return 0
 
 

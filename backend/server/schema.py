@@ -14,7 +14,8 @@ class Hello:
     """The handshake. This route and `/v1/drain` keep address and form in every later version.
 
     `machine` is its name, `store` names the place its jobs are kept in, wherever it is reached;
-    `python` is the program that runs it.
+    `python` is the program that runs it. `lease_seconds` is None where it was served by hand: it
+    stays until it is stopped, and no Blender ends it.
     """
 
     protocol: int

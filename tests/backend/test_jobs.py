@@ -1,5 +1,6 @@
 """The table of jobs: states, order, and what is left after a crash."""
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -240,3 +241,31 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="job table"):
         JobStore(tmp_path / "file" / "store")
+
+
+def test_a_table_of_a_newer_version_is_left_as_it_is(tmp_path):
+    JobStore(tmp_path).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database:
+        database.execute("PRAGMA user_version = 99")
+    before = (tmp_path / "jobs.sqlite").read_bytes()
+    with pytest.raises(StorageError, match="made by a newer version of Depthshot"):
+        JobStore(tmp_path)
+    assert (tmp_path / "jobs.sqlite").read_bytes() == before
+
+
+@pytest.mark.parametrize("there", [0, 4096])
+def test_a_damaged_table_is_named_and_nothing_is_tidied_away(tmp_path, there):
+    store = JobStore(tmp_path)
+    add(store)
+    store.close()
+    table = tmp_path / "jobs.sqlite"
+    damaged = table.read_bytes()[:there] + b"no database" * 2000
+    table.write_bytes(damaged)
+    with pytest.raises(StorageError, match=r"jobs\.sqlite' is damaged \(.*\); rename the folder"):
+        opened = JobStore(tmp_path)
+        try:
+            opened.recover()
+        finally:
+            opened.close()
+    assert table.read_bytes() == damaged
+    assert len(list((tmp_path / "jobs").iterdir())) == 1

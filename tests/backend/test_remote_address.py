@@ -63,6 +63,7 @@ def test_addresses(address, url):
         ("https://", NO_ADDRESS),
         ("", NO_ADDRESS),
         ("https://render-box:0x50", NO_ADDRESS),
+        ("https://render-box:0", NO_ADDRESS),
         ("https://render-box:99999", NO_ADDRESS),
         ("https://render-box/depthshot", NO_ADDRESS),
         ("https://render-box?x=1", NO_ADDRESS),
