@@ -18,8 +18,13 @@ _LEFT_OUT = ("training",)  # does not ship
 # Names under which code passes an error class on, and errors of the second Blender.
 _PASSED_ON = {"error", "RefusedError"}
 _LOGS = ("log", "_log")
-# What a greyed button says is returned, or put into `reason`.
-_GIVES_REASONS = re.compile(r"_?why|.*_problem$|_?obstacle$|_unfit$")
+# Calls that say something: which of their arguments does.
+_SAYS = {"poll_message_set": 0, "note": 0, "State": 1, "HTTPException": 1}
+# What a greyed button says, or another process is told, is returned, or put into one of these.
+_GIVES_REASONS = re.compile(
+    r"_?why|.*_problem$|_?obstacle$|_unfit$|explain$|busy$|.*_refused$|_refusal$|_?detail$|not_ours$"
+)
+_KEEPS_REASONS = {"reason", "message"}
 _SHORTEST = 12  # letters; what is shorter is a part of a sentence
 
 
@@ -67,15 +72,20 @@ def _values(node: ast.AST, classes: set[str], *, reasons: bool) -> Iterator[ast.
     if isinstance(node, ast.Call) and node.args:
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         owner = getattr(getattr(node.func, "value", None), "id", "")
-        if owner not in _LOGS and name in {*classes, "poll_message_set"}:
-            yield node.args[0]
+        place = 0 if name in classes else _SAYS.get(name)
+        if owner not in _LOGS and place is not None:
+            yield from node.args[place : place + 1]
     if isinstance(node, ast.FunctionDef) and _GIVES_REASONS.match(node.name):
         for inner in ast.walk(node):
             if isinstance(inner, ast.Return) and inner.value is not None:
                 yield inner.value
     if reasons and isinstance(node, ast.Assign):
-        names = {target.id for target in node.targets if isinstance(target, ast.Name)}
-        if "reason" in names:
+        names = {
+            getattr(target, "attr", getattr(target, "id", ""))
+            for each in node.targets
+            for target in getattr(each, "elts", [each])
+        }
+        if names & _KEEPS_REASONS:
             yield node.value
 
 
@@ -86,6 +96,9 @@ def _texts(value: ast.expr, constants: dict[str, ast.expr]) -> Iterator[str]:
     elif isinstance(value, ast.IfExp):
         yield from _texts(value.body, constants)
         yield from _texts(value.orelse, constants)
+    elif isinstance(value, ast.Tuple):
+        for each in value.elts:
+            yield from _texts(each, constants)
     elif isinstance(value, ast.Constant) and isinstance(value.value, str):
         yield value.value
     elif isinstance(value, ast.JoinedStr):
