@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import AddonPreferences, Context
 
-from .backend.paths import default_data_dir
+from .backend.paths import default_data_dir, full_path
 from .backend.setup.place import AUTO, environment_python
 from .backend.setup.torch_build import AMD, CPU, LABELS, NVIDIA
 from .scene.compat import RELATIVE_PATH
@@ -18,6 +19,7 @@ from .scene.compat import RELATIVE_PATH
 # This file lies in the extension's root, so this is the extension's id ("bl_ext.….depthshot").
 EXTENSION = __package__
 PYTHON_VARIABLE = "DEPTHSHOT_BACKEND_PYTHON"
+_PATHS = ("takes_folder", "backend_python", "data_folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Preferences:
         device: What the backend is installed for, AUTO to find out.
         starts_itself: Whether the backend starts with Blender.
         elsewhere: The backend on another machine that is used instead, None for this one's.
+        refused: Why a path cannot be used as it is set, by the name of its field; the usual place
+            stands for it, so that what is shown can be shown.
     """
 
     takes: Path
@@ -48,6 +52,7 @@ class Preferences:
     device: str = AUTO
     starts_itself: bool = False
     elsewhere: Elsewhere | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def own_environment(self) -> bool:
@@ -58,16 +63,18 @@ class Preferences:
 def preferences(context: Context) -> Preferences:
     """Return the preferences for the file that is open now."""
     stored = context.preferences.addons[EXTENSION].preferences
-    data = _path(stored.data_folder) or default_data_dir()
+    refused = {name: why for name in _PATHS if (why := _why_relative(stored, name))}
+    data = _path(stored, "data_folder") or default_data_dir()
+    given = os.environ.get(PYTHON_VARIABLE, "")
     return Preferences(
-        takes=_path(stored.takes_folder) or _default_takes(data),
-        backend_python=_path(stored.backend_python)
-        or _path(os.environ.get(PYTHON_VARIABLE, ""))
-        or environment_python(data),
+        takes=_path(stored, "takes_folder") or _default_takes(data),
+        backend_python=_path(stored, "backend_python")
+        or (full_path(given) if given else environment_python(data)),
         data=data,
         device=stored.device,
         starts_itself=stored.starts_itself,
         elsewhere=_elsewhere(stored),
+        refused=refused,
     )
 
 
@@ -77,8 +84,29 @@ def _elsewhere(stored: AddonPreferences) -> Elsewhere | None:
     return Elsewhere(stored.elsewhere_address, stored.elsewhere_token, stored.elsewhere_fingerprint)
 
 
-def _path(text: str) -> Path | None:
-    return Path(bpy.path.abspath(text)) if text else None
+def _path(stored: AddonPreferences, name: str) -> Path | None:
+    """Return what is set in a field of `_PATHS`; None where that is nothing, or refused."""
+    text = getattr(stored, name)
+    if not text or _why_relative(stored, name) is not None:
+        return None
+    return full_path(bpy.path.abspath(text))
+
+
+def _why_relative(stored: AddonPreferences, name: str) -> str | None:
+    """Return why a path cannot be used: Blender and the server would each look for it elsewhere."""
+    text = getattr(stored, name)
+    if not text or Path(os.path.expanduser(bpy.path.abspath(text))).is_absolute():  # noqa: PTH111
+        return None
+    label = stored.bl_rna.properties[name].name
+    if text.startswith("//"):
+        return (
+            f"{label} '{text}' is beside the .blend file, which was never saved; save it, or choose"
+            " a full path in Edit > Preferences > Add-ons > Depthshot."
+        )
+    return (
+        f"{label} '{text}' is no full path; choose the folder or file again in Edit > Preferences >"
+        " Add-ons > Depthshot."
+    )
 
 
 def _default_takes(data: Path) -> Path:
@@ -159,10 +187,12 @@ class DepthshotPreferences(AddonPreferences):
             folders_page,
         )
 
-        elsewhere_page.draw(self, context)
-        if not self.use_elsewhere:
-            backend_page.draw(self, context)
-        folders_page.draw(self, context)
+        try:
+            elsewhere_page.draw(self, context)
+            if not self.use_elsewhere:
+                backend_page.draw(self, context)
+        finally:  # what these cannot draw may be mended there
+            folders_page.draw(self, context)
 
 
 def register() -> None:

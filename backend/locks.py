@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -32,21 +33,34 @@ class FileLock:
 
     def take(self) -> bool:
         """Take the lock, waiting up to the timeout; False when another process keeps it."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + self._timeout
-        while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                os.close(descriptor)
-                return False
-            time.sleep(_RETRY_SECONDS)
-        self._descriptor = descriptor
-        return True
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            while not _try_lock(descriptor):
+                if time.monotonic() >= deadline:
+                    os.close(descriptor)
+                    return False
+                time.sleep(_RETRY_SECONDS)
+            if _is_at(self._path, descriptor):
+                self._descriptor = descriptor
+                return True
+            os.close(descriptor)  # its holder has removed the file: another one is the lock now
 
     def release(self) -> None:
         """Give the lock back; without effect when it is not held."""
         if self._descriptor is not None:
             os.close(self._descriptor)  # closing releases it on every platform
             self._descriptor = None
+
+    def remove(self) -> None:
+        """Give the lock back and remove its file; whoever waits for it goes on with a new one."""
+        if sys.platform == "win32":  # it removes no file that is open
+            self.release()
+            with contextlib.suppress(PermissionError):  # somebody else has it, who leaves it there
+                self._path.unlink(missing_ok=True)
+        else:
+            self._path.unlink(missing_ok=True)
+            self.release()
 
     @property
     def inheritable(self) -> tuple[int, ...]:
@@ -72,6 +86,13 @@ class FileLock:
         trace: TracebackType | None,
     ) -> None:
         self.release()
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _try_lock(descriptor: int) -> bool:

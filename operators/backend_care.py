@@ -9,6 +9,7 @@ Panels read what it says; the thread never touches bpy.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ from pathlib import Path
 import bpy
 
 from ..backend import running
-from ..backend.errors import Cancelled, DepthshotError
+from ..backend.errors import Cancelled, DepthshotError, StorageError
 from ..backend.running import Running
-from ..backend.setup import install
+from ..backend.setup import place, removal
 from ..backend.setup.progress import Progress
+from .attachment import attachment
 from .task import Task
+
+log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_STEPS = 0.2
 # How often the server is asked while somebody looks, and how long after the last look.
@@ -39,12 +43,14 @@ class Chore:
         function: does it, in a thread; returns the sentence to end with.
         data: the data folder that it is about.
         progress: what it tells and where it can be cancelled; None where it cannot.
+        alone: whether it takes away what takes are made with, so that none may be begun.
     """
 
     label: str
     function: Callable[[], str]
     data: Path
     progress: Progress | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class Care:
         notes: What else it said, a sentence each.
         checks: What the doctor has found, (name, whether it is good, what), None before.
         seen: What was found when somebody last looked, None before.
-        keeps_server: Whether the server was started by hand and is kept until it is stopped.
+        trouble: Why it could not be found out then, one sentence; "" where it could.
     """
 
     def __init__(self) -> None:
@@ -73,7 +79,7 @@ class Care:
         self.notes: tuple[str, ...] = ()
         self.checks: list[tuple[str, bool | None, str]] | None = None
         self.seen: Seen | None = None
-        self.keeps_server = False
+        self.trouble = ""
         self._chore: Chore | None = None
         self._task: Task[str] | None = None
         self._looking: Task[Seen] | None = None
@@ -87,6 +93,12 @@ class Care:
     def chore(self) -> Chore | None:
         """What is being done."""
         return self._chore
+
+    def why_no_take(self) -> str | None:
+        """Return why no take can be begun, fetched or exported now, None if one can."""
+        if self._chore is None or not self._chore.alone:
+            return None
+        return f"{self._chore.label} the backend; wait until that has ended"
 
     def begin(self, chore: Chore) -> None:
         """Begin a chore; there must be none."""
@@ -133,7 +145,7 @@ class Care:
     def look(self, data: Path) -> None:
         """Say that somebody looks at what the backend does: it is asked for a while from now on."""
         if data != self._data:
-            self._data, self._size, self.seen = data, None, None
+            self._data, self._size, self.seen, self.trouble = data, None, None, ""
         self._looked = time.monotonic()
         if not bpy.app.background:
             self._wake()
@@ -141,8 +153,15 @@ class Care:
     def ask(self) -> None:
         """Ask what the backend does, if it is time to; take in what was answered."""
         if self._looking is not None and self._looking.done:
-            self.seen, self._looking = self._looking.result(), None
-            self._size = self.seen.size if self._chore is None else None
+            # Forgotten first: whatever it was, the next look starts anew.
+            looking, self._looking = self._looking, None
+            self.seen, self._size, self.trouble = None, None, ""
+            try:
+                self.seen = looking.result()
+            except DepthshotError as reason:
+                self.trouble = str(reason)
+            else:
+                self._size = self.seen.size if self._chore is None else None
         now = time.monotonic()
         if self._looking is None and self._data is not None and now - self._asked >= _ASK_SECONDS:
             self._asked = now
@@ -174,7 +193,18 @@ class Care:
 
 
 def _look(data: Path, size: int | None) -> Seen:
-    return Seen(server=running.look(data), size=install.size(data) if size is None else size)
+    try:
+        place.put_back(data)
+    except StorageError as reason:
+        log.warning("what a killed Repair has put aside stays there: %s", reason)
+    attachment.forget_gone()
+    try:
+        return Seen(server=running.look(data), size=removal.size(data) if size is None else size)
+    except OSError as reason:
+        raise StorageError(
+            f"The data folder '{data}' cannot be looked into ({reason.strerror or reason}); choose"
+            " another one."
+        ) from reason
 
 
 def _redraw() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..backend import running
 from ..backend.errors import BackendNotStarted
 from ..backend.paths import ROOT
-from ..backend.setup import install, place
+from ..backend.setup import install, place, removal
 from ..backend.setup.process import clean_environment
 from ..backend.setup.progress import Progress
 from ..preferences import Preferences
@@ -24,14 +24,13 @@ _DOCTOR_SECONDS = 120
 def installing(stored: Preferences) -> Chore:
     """Install, or make anew what is there."""
     progress = Progress()
-    return Chore(
-        "Installing", partial(_install, stored, sys.executable, progress), stored.data, progress
-    )
+    function = partial(_install, stored, sys.executable, progress)
+    return Chore("Installing", function, stored.data, progress, alone=True)
 
 
 def removing(stored: Preferences) -> Chore:
     """Remove all but takes."""
-    return Chore("Removing", partial(_remove, stored), stored.data)
+    return Chore("Removing", partial(_remove, stored), stored.data, alone=True)
 
 
 def starting(stored: Preferences) -> Chore:
@@ -61,16 +60,20 @@ def _install(stored: Preferences, blender_python: str, progress: Progress) -> st
 
 
 def _remove(stored: Preferences) -> str:
-    left = install.remove(stored.data, before=partial(_end_server, stored))
+    left = removal.remove(stored.data, before=partial(_end_server, stored))
     if not left:
-        return f"Everything is removed; '{stored.data}' is gone."
-    names = ", ".join(f"'{path.name}'" for path in left)
+        end = "empty" if stored.data.exists() else "gone"
+        return f"Everything is removed; '{stored.data}' is {end}."
+    # What a removed link has shown is named as a whole.
+    names = ", ".join(f"'{path.name if path.parent == stored.data else path}'" for path in left)
     return f"Removed, but for what is yours in '{stored.data}': {names}."
 
 
 def _start(stored: Preferences) -> str:
-    attachment.take(stored)
-    care.keeps_server = True
+    attachment.keep(stored)
+    seen = running.look(stored.data)
+    if seen is not None and seen.by_hand:
+        return "The backend that was served by hand is used; it runs until it is ended there."
     return "The backend runs, and does so until you stop it or close Blender."
 
 
@@ -79,9 +82,6 @@ def _stop(stored: Preferences) -> str:
 
 
 def _end_server(stored: Preferences) -> bool:
-    if care.keeps_server:
-        care.keeps_server = False
-        attachment.give_back()
     attachment.close()
     return running.stop(stored.data)
 
@@ -119,5 +119,15 @@ def _examine(stored: Preferences) -> str:
 
 def newest_log(data: Path) -> Path | None:
     """Return the log of what was done last, None before anything was."""
-    logs = sorted((data / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
-    return logs[-1] if logs else None
+    try:
+        return max((data / "logs").glob("*.log"), key=_modified, default=None)
+    except OSError:  # a folder that cannot be looked into shows no logs
+        return None
+
+
+def _modified(path: Path) -> float:
+    """Return when a file was changed; 0 for one that has just been renamed or removed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

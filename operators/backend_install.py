@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bpy.types import Context, Event, Operator
 
-from ..backend.setup.place import Kind
+from ..backend.setup.place import Kind, is_folder
 from ..preferences import preferences
 from .backend_care import care
 from .backend_chores import installing, removing
@@ -61,7 +61,7 @@ class DEPTHSHOT_OT_backend_install(_Installs):
         found = state(context)
         if found.kind is Kind.READY:
             return "It is installed; Repair makes it anew"
-        if found.kind is Kind.INSTALLING:
+        if found.kind in (Kind.INSTALLING, Kind.BLOCKED):
             return found.words.removesuffix(".")
         return super().why_not(context)
 
@@ -80,7 +80,7 @@ class DEPTHSHOT_OT_backend_repair(_Installs):
     def why_not(cls, context: Context) -> str | None:
         """Return why it is grey, None if it is not."""
         found = state(context)
-        if found.kind in (Kind.MISSING, Kind.INSTALLING):
+        if found.kind in (Kind.MISSING, Kind.INSTALLING, Kind.BLOCKED):
             return found.words.removesuffix(".")
         return super().why_not(context)
 
@@ -121,7 +121,7 @@ class DEPTHSHOT_OT_backend_remove(DoesChore):
     def poll(cls, context: Context) -> bool:
         """Grey while something else is done, or when there is nothing."""
         reason = busy()
-        if reason is None and not preferences(context).data.is_dir():
+        if reason is None and not is_folder(preferences(context).data):
             reason = "There is nothing to remove"
         if reason is not None:
             cls.poll_message_set(reason)
@@ -142,7 +142,7 @@ class DEPTHSHOT_OT_backend_remove(DoesChore):
         column = self.layout.column(align=True)
         column.label(text=f"{data} ({size})", icon="TRASH")
         column.label(text="The backend, downloads, jobs, captures and logs are removed")
-        column.label(text="Takes stay, and so does whatever else is in that folder")
+        column.label(text="Takes stay, and so does all that Depthshot has not made there")
         if waiting:
             column.label(text=f"{waiting} takes that were not fetched yet are lost", icon="ERROR")
 

@@ -16,6 +16,10 @@ def busy() -> str | None:
     """Return why nothing can be done about the backend now, None if something can."""
     if care.chore is not None:
         return f"{care.chore.label} the backend; wait for it or cancel it"
+    refused = preferences(bpy.context).refused
+    for name in ("data_folder", "backend_python"):
+        if name in refused:
+            return refused[name].removesuffix(".")
     return "A take is being generated; wait for it or cancel it" if runner.running else None
 
 
@@ -31,7 +35,7 @@ def why_no_backend(context: Context) -> str | None:
     if stored.own_environment:
         found = state(context)
         return None if found.usable else found.words.removesuffix(".")
-    if not stored.backend_python.is_file():
+    if not place.is_file(stored.backend_python):
         return f"There is no Python at '{stored.backend_python}', which Backend Python names"
     return None
 

@@ -16,6 +16,7 @@ from ..backend.errors import DepthshotError, TakeError
 from ..backend.take import read_take
 from ..preferences import preferences
 from ..scene.compat import RELATIVE_PATH
+from .backend_care import care
 from .exporter import exporter
 
 RUNNING = "An export is running; wait for it or cancel it"
@@ -35,6 +36,8 @@ class _Exports(Operator):
         reason = None
         if exporter.running:
             reason = RUNNING
+        elif care.why_no_take() is not None:
+            reason = care.why_no_take()
         elif not context.window_manager.depthshot.take:
             reason = NO_TAKE
         if reason is not None:

@@ -7,11 +7,12 @@ from bpy.types import Context, Operator
 
 from ..backend.errors import DepthshotError, TargetError
 from ..preferences import preferences
+from .backend_care import care
 from .backend_place import check_elsewhere
 from .generation import Generation
 from .interface import open_file
 from .pending import claim_next, has_pending
-from .request import read_request, why_not
+from .request import check_paths, read_request, why_not
 from .runner import runner
 
 RUNNING = "A take is being generated; wait for it or cancel it"
@@ -64,7 +65,7 @@ class DEPTHSHOT_OT_generate(_Starts):
     @classmethod
     def poll(cls, context: Context) -> bool:
         """Grey while one runs or while the scene has no shot; the tooltip says which."""
-        reason = RUNNING if runner.running else why_not(context)
+        reason = _why_not_now() or why_not(context)
         if reason is not None:
             cls.poll_message_set(reason)
         return reason is None
@@ -86,7 +87,7 @@ class DEPTHSHOT_OT_fetch(_Starts):
     @classmethod
     def poll(cls, context: Context) -> bool:
         """Grey while one runs or while no take is waiting; the tooltip says which."""
-        reason = RUNNING if runner.running else _why_nothing(context)
+        reason = _why_not_now() or _why_nothing(context)
         if reason is not None:
             cls.poll_message_set(reason)
         return reason is None
@@ -94,6 +95,7 @@ class DEPTHSHOT_OT_fetch(_Starts):
     def begin(self, context: Context) -> Generation:
         """Return a generation that goes on with the job."""
         stored = preferences(context)
+        check_paths(stored)
         check_elsewhere(stored)
         claim = claim_next(stored.data, open_file())
         if claim is None:  # another Blender was faster
@@ -122,11 +124,19 @@ class DEPTHSHOT_OT_cancel(Operator):
         return {"FINISHED"}
 
 
+def _why_not_now() -> str | None:
+    return RUNNING if runner.running else care.why_no_take()
+
+
 def _why_nothing(context: Context) -> str | None:
     try:
-        return None if has_pending(preferences(context).data, open_file()) else NOTHING
+        stored = preferences(context)
+        check_paths(stored)
+        return None if has_pending(stored.data, open_file()) else NOTHING
     except DepthshotError as reason:
         return str(reason)
+    except OSError as reason:  # of a data folder that may not be looked into
+        return f"The data folder cannot be read ({reason.strerror or reason}); choose another one"
 
 
 CLASSES = (DEPTHSHOT_OT_generate, DEPTHSHOT_OT_fetch, DEPTHSHOT_OT_cancel)

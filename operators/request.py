@@ -10,11 +10,17 @@ from pathlib import Path
 import bpy
 from bpy.types import Context, Scene
 
-from ..backend.errors import BackendNotStarted, CaptureError, DepthshotError, TargetError
+from ..backend.errors import (
+    BackendNotStarted,
+    CaptureError,
+    DepthshotError,
+    SettingError,
+    TargetError,
+)
 from ..backend.formats import EXR
 from ..backend.models import find_card
 from ..backend.models.card import Value
-from ..backend.setup.place import Kind, examine
+from ..backend.setup.place import Kind, examine, is_file, put_back
 from ..preferences import Preferences, preferences
 from ..properties import setting_values
 from ..scene.capture import CaptureSettings
@@ -73,6 +79,7 @@ def read_request(context: Context) -> GenerationRequest:
     _check_format(scene)
     card = find_card(settings.model)
     stored = preferences(context)
+    check_paths(stored)
     _check_backend(stored)
     check_takes_folder(stored.takes)
     return GenerationRequest(
@@ -113,18 +120,29 @@ def why_not(context: Context) -> str | None:
     return None
 
 
+def check_paths(stored: Preferences) -> None:
+    """See that every path of the preferences can be used as it is set.
+
+    Raises:
+        SettingError: one cannot.
+    """
+    for sentence in stored.refused.values():
+        raise SettingError(sentence)
+
+
 def _check_backend(stored: Preferences) -> None:
     check_elsewhere(stored)
     if stored.elsewhere is not None:
         return
     where = "in Edit > Preferences > Add-ons > Depthshot"
     if not stored.own_environment:
-        if not stored.backend_python.is_file():
+        if not is_file(stored.backend_python):
             raise BackendNotStarted(
                 f"There is no Python at '{stored.backend_python}', which Backend Python {where}"
                 " names; choose another, or empty the field and press Install there."
             )
         return
+    put_back(stored.data)
     found = examine(stored.data, chosen=stored.device)
     if found.kind is Kind.MISSING:
         raise BackendNotStarted(f"The backend is not installed; press Install {where}.")

@@ -15,6 +15,7 @@ from .text import paragraph
 _ICONS = {
     Kind.MISSING: "INFO",
     Kind.INSTALLING: "TIME",
+    Kind.BLOCKED: "ERROR",
     Kind.BROKEN: "ERROR",
     Kind.OLD: "ERROR",
     Kind.READY: "CHECKMARK",
@@ -92,7 +93,7 @@ def _draw_offline(layout: UILayout, context: Context) -> None:
 def _draw_server(layout: UILayout, page: DepthshotPreferences, *, startable: bool) -> None:
     seen = care.seen
     if seen is None:
-        words = "…"
+        words = care.trouble or "…"
     elif seen.server is None:
         words = "Stopped; Generate starts it" if startable else "Stopped"
     else:

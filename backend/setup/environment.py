@@ -20,6 +20,7 @@ from . import pip, torch_build
 from .process import Work, run
 
 STAMP = "depthshot-stamp.json"
+CONFIGURATION = "pyvenv.cfg"  # what Python's venv puts at the top of what it makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,22 @@ def is_ready(environment: Environment) -> bool:
     )
 
 
+def is_environment(folder: Path) -> bool:
+    """Whether a folder is an environment, if only a begun one; a link to nothing passes for one.
+
+    The name says nothing: `env` may be somebody's work, in a folder that was chosen for the data.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    if not folder.exists():
+        return folder.is_symlink()
+    if (folder / STAMP).is_file() or (folder / CONFIGURATION).is_file():
+        return True
+    # Python's venv makes folders first: without a file there is nothing to lose.
+    return folder.is_dir() and not any(files for _, _, files in os.walk(folder))
+
+
 def write_stamp(environment: Environment) -> None:
     """Declares an environment complete. Written beside and renamed: there is no half a stamp."""
     stamp = environment.folder / STAMP
@@ -111,6 +128,21 @@ def write_stamp(environment: Environment) -> None:
     new.replace(stamp)
 
 
+def check_free(folder: Path) -> None:
+    """Find out whether an environment may be made in a folder.
+
+    Raises:
+        SetupError: something else is there.
+    """
+    if (folder.exists() or folder.is_symlink()) and not is_environment(folder):
+        raise SetupError(f"{not_ours(folder)}.")
+
+
+def not_ours(folder: Path) -> str:
+    """Return what is said of something that lies where an environment has to be."""
+    return f"'{folder}' was not made by Depthshot; choose another Data Folder, or move it away"
+
+
 def make(environment: Environment, interpreter: Path, work: Work) -> None:
     """Installs an environment from nothing.
 
@@ -118,7 +150,7 @@ def make(environment: Environment, interpreter: Path, work: Work) -> None:
     with the hash that its lock names, and pip has nothing to choose but GPU libraries.
 
     Args:
-        environment: what to make; what is in its folder is removed.
+        environment: what to make; an environment in its folder is removed, a link as such.
         interpreter: a Python of its version.
         work: how programs are run, and who is told.
 
@@ -128,7 +160,10 @@ def make(environment: Environment, interpreter: Path, work: Work) -> None:
         OSError: the disk refused.
     """
     progress, python = work.progress, environment.python
-    if environment.folder.exists():
+    check_free(environment.folder)
+    if environment.folder.is_symlink():
+        environment.folder.unlink()
+    elif environment.folder.exists():
         (environment.folder / STAMP).unlink(missing_ok=True)
         shutil.rmtree(environment.folder)
     with progress.step("Making an empty environment", until=0.05):

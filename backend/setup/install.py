@@ -1,28 +1,21 @@
-"""Install and remove the artist's backend. Blocks for minutes: it belongs into a thread."""
+"""Install the artist's backend. Blocks for minutes: it belongs into a thread."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import SetupError, StorageError
+from ..errors import SetupError
 from ..paths import make_private
 from . import environment, place, pythons
 from .environment import Environment
+from .ours import ENVIRONMENTS, TEMPORARY, is_there
 from .place import State
 from .process import Work
 from .progress import Progress
-
-# All that Depthshot puts into the data folder, but for takes: those are the artist's.
-_OURS = (
-    *("env", "env-before", "pip-cache", "setup-tmp", "captures", "logs", "outbox", "pending"),
-    *("store-*", "server-*.json*", "start.lock"),
-)
-
-_BUSY = "Another Blender is installing or removing the backend; wait until it has finished."
+from .removal import discard
 
 
 def install(
@@ -50,7 +43,7 @@ def install(
         StorageError: the data folder cannot be written.
         Cancelled: somebody asked for the end; what was downloaded is kept.
     """
-    with _storage(data), _locked(data) as descriptors:
+    with place.storage(data), _locked(data) as descriptors:
         with progress.step("Looking for a Python", until=0.01):
             base = pythons.for_backend(blender_python)
             if base is None:
@@ -60,10 +53,15 @@ def install(
                 )
         wanted = recipe or place.artist_environment(data, device=device, version=base[1])
         _require_disk(data, wanted)
+        for name in ENVIRONMENTS:
+            environment.check_free(data / name)
+        discard(data / "env-unfinished")
+        place.put_back(data, held=True)
+        discard(data / "env-unfinished")  # what lay in its place
         log = place.log_file(data)
         log.unlink(missing_ok=True)
-        temporary = data / "setup-tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
+        temporary = data / TEMPORARY
+        discard(temporary)
         make_private(temporary)
         before()
         work = Work(
@@ -79,52 +77,8 @@ def install(
             with _kept_until_done(data):
                 environment.make(wanted, base[0], work)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)  # the next one clears it
     return place.examine(data, chosen=device, made=recipe)
-
-
-def remove(data: Path, *, before: Callable[[], None] = lambda: None) -> list[Path]:
-    """Remove all that Depthshot has put into the data folder, and the folder if it is empty then.
-
-    Takes stay, and so does what is not Depthshot's. Returns what was left.
-
-    Args:
-        data: the data folder.
-        before: called when it is certain that nobody installs.
-
-    Raises:
-        SetupError: another Blender is installing.
-        StorageError: something cannot be removed.
-    """
-    if not data.is_dir():
-        return []
-    with _storage(data):
-        with _locked(data):
-            before()
-            for path in _ours(data):
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
-        # Windows removes no file that is open.
-        (data / "setup.lock").unlink(missing_ok=True)
-        takes = data / "takes"
-        if takes.is_dir() and not any(takes.iterdir()):
-            takes.rmdir()
-        left = sorted(data.iterdir())
-        if not left:
-            data.rmdir()
-    return left
-
-
-def size(data: Path) -> int:
-    """Bytes of all that `remove` would remove; what vanishes meanwhile counts as nothing."""
-    total = 0
-    for path in _ours(data):
-        for each in (path, *path.rglob("*")):
-            with contextlib.suppress(FileNotFoundError):
-                total += each.lstat().st_size
-    return total
 
 
 @contextlib.contextmanager
@@ -132,22 +86,16 @@ def _kept_until_done(data: Path) -> Iterator[None]:
     """Put a whole environment aside while another is made, and back if that comes to nothing."""
     folder, aside = data / "env", data / "env-before"
     if environment.read_stamp(folder) is not None:
-        if aside.exists():
-            shutil.rmtree(aside)
+        discard(aside)
         folder.rename(aside)
     try:
         yield
     except BaseException:  # whatever it was, it goes on to whoever asked
-        if aside.exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        if is_there(aside):
+            discard(folder)
             aside.rename(folder)
         raise
-    if aside.exists():
-        shutil.rmtree(aside)
-
-
-def _ours(data: Path) -> list[Path]:
-    return [path for pattern in _OURS for path in sorted(data.glob(pattern))]
+    discard(aside)
 
 
 def _require_disk(data: Path, wanted: Environment) -> None:
@@ -163,29 +111,9 @@ def _require_disk(data: Path, wanted: Environment) -> None:
 @contextlib.contextmanager
 def _locked(data: Path) -> Iterator[tuple[int, ...]]:
     """Hold the lock; hands out what programs have to inherit so that they hold it too."""
-    make_private(data)
-    make_private(data / "logs")
-    held = place.lock(data)
-    if not held.take():
-        raise SetupError(_BUSY)
+    held = place.take_lock(data)
     try:
+        make_private(data / "logs")
         yield held.inheritable
     finally:
         held.release()
-
-
-@contextlib.contextmanager
-def _storage(data: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a sentence."""
-    try:
-        yield
-    except OSError as reason:
-        if reason.errno == errno.ENOSPC:
-            raise StorageError(
-                f"The disk of '{data}' is full; free some space and try again, what was downloaded"
-                " is kept."
-            ) from reason
-        raise StorageError(
-            f"'{reason.filename or data}' cannot be written ({reason.strerror or reason}); close"
-            " what uses it, or choose another data folder in the preferences."
-        ) from reason

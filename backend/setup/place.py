@@ -2,23 +2,36 @@
 
 <data>/env/          the environment
 <data>/pip-cache/    what pip has downloaded, for the next time
-<data>/setup-tmp/    what pip unpacks while it installs: the system's own place may be small
+<data>/env-before/   the environment that is kept until another has taken its place
+<data>/depthshot-setup-tmp/
+                     what pip unpacks while it installs: the system's own place may be small
 <data>/setup.lock    held by whoever installs or removes
 <data>/logs/setup.log
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+from ..errors import SetupError, StorageError
 from ..locks import FileLock
-from ..paths import ROOT
+from ..paths import ROOT, make_private
 from . import torch_build
-from .environment import Environment, is_ready, python_in, read_stamp
+from .environment import (
+    Environment,
+    is_environment,
+    is_ready,
+    not_ours,
+    python_in,
+    read_stamp,
+)
 from .torch_build import AMD, APPLE, CPU, NVIDIA
 
 AUTO = "AUTO"
@@ -54,6 +67,7 @@ class Kind(Enum):
 
     MISSING = "missing"
     INSTALLING = "installing"
+    BLOCKED = "blocked"
     BROKEN = "broken"
     OLD = "old"
     READY = "ready"
@@ -124,9 +138,59 @@ def lock(data: Path, *, timeout: float = 0.5) -> FileLock:
     return FileLock(data / "setup.lock", timeout=timeout)
 
 
+def take_lock(data: Path) -> FileLock:
+    """Take that lock, and make what it lies in.
+
+    Raises:
+        SetupError: another Blender has it.
+        OSError: the data folder cannot be written.
+    """
+    make_private(data)
+    held = lock(data)
+    if not held.take():
+        raise SetupError(
+            "Another Blender is installing or removing the backend; wait until it has finished."
+        )
+    return held
+
+
+@contextlib.contextmanager
+def storage(data: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a sentence."""
+    try:
+        yield
+    except OSError as reason:
+        if reason.errno == errno.ENOSPC:
+            raise StorageError(
+                f"The disk of '{data}' is full; free some space and try again, what was downloaded"
+                " is kept."
+            ) from reason
+        raise StorageError(
+            f"'{reason.filename or data}' cannot be written ({reason.strerror or reason}); close"
+            " what uses it, or choose another data folder in the preferences."
+        ) from reason
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; what may not be looked at, or is no path, counts as none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; the same of what may not be looked at."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def free_bytes(folder: Path) -> int:
     """What is free on the disk of a folder, which need not exist yet."""
-    existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    absolute = folder.absolute()
+    existing = next((each for each in (absolute, *absolute.parents) if is_folder(each)), Path.cwd())
     return shutil.disk_usage(existing).free
 
 
@@ -138,20 +202,68 @@ def examine(data: Path, *, chosen: str = AUTO, made: Environment | None = None) 
         chosen: the device that the preferences ask for.
         made: what it should be made from; found out from what it says itself if None.
     """
+    try:
+        return _examine(data, chosen, made)
+    except OSError as reason:
+        return State(
+            Kind.BLOCKED,
+            f"The data folder '{data}' cannot be used ({reason.strerror or reason}); choose another"
+            " Data Folder.",
+        )
+
+
+def put_back(data: Path, *, held: bool = False) -> None:
+    """Put the environment back that a killed Repair had put aside, if there is one.
+
+    Renames alone; what the Repair had begun is left as `env-unfinished`.
+
+    Args:
+        data: the data folder.
+        held: whether the caller holds the lock; else nothing is done while somebody else does.
+
+    Raises:
+        StorageError: it cannot be renamed.
+    """
+    if not was_put_aside(data):
+        return
+    with storage(data):
+        taken = None if held else lock(data, timeout=0.0)
+        if taken is None:
+            _put_back(data)
+        elif taken.take():
+            try:
+                _put_back(data)
+            finally:
+                taken.release()
+
+
+def was_put_aside(data: Path) -> bool:
+    """Whether a whole environment lies aside, and none in its place."""
+    begun = data / "env"
+    if read_stamp(data / "env-before") is None or read_stamp(begun) is not None:
+        return False
+    return not begun.exists() or is_environment(begun)
+
+
+def _put_back(data: Path) -> None:
+    folder, unfinished = data / "env", data / "env-unfinished"
+    # Another may have been faster. What is in the way goes with the next Repair.
+    if not was_put_aside(data) or unfinished.exists():
+        return
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.exists():
+        folder.rename(unfinished)
+    (data / "env-before").rename(folder)
+
+
+def _examine(data: Path, chosen: str, made: Environment | None) -> State:
     folder = data / "env"
-    if not folder.is_dir():
-        if _is_locked(data):
-            return State(Kind.INSTALLING, "Being installed by another Blender.")
-        return State(Kind.MISSING, "The backend is not installed.")
+    with contextlib.suppress(FileNotFoundError):
+        os.scandir(data).close()
     stamp = read_stamp(folder)
     if stamp is None:
-        if _is_locked(data):
-            return State(Kind.INSTALLING, "Being installed by another Blender.")
-        return State(
-            Kind.BROKEN,
-            "An installation was interrupted; press Repair, which goes on with what was"
-            " downloaded.",
-        )
+        return _without_stamp(data)
     lost = _lost_home(folder)
     if lost is not None:
         return State(
@@ -174,6 +286,26 @@ def examine(data: Path, *, chosen: str = AUTO, made: Environment | None = None) 
             f" {torch_build.LABELS[chosen]}.",
         )
     return State(Kind.READY, f"Installed for: {torch_build.LABELS[device]}.")
+
+
+def _without_stamp(data: Path) -> State:
+    folder = data / "env"
+    if _is_locked(data):
+        return State(Kind.INSTALLING, "Being installed by another Blender.")
+    if was_put_aside(data):
+        return State(
+            Kind.BROKEN,
+            "A Repair was interrupted, and what it was to replace is kept: it is put back when this"
+            " page is shown or a take is generated.",
+        )
+    if not folder.exists():
+        return State(Kind.MISSING, "The backend is not installed.")
+    if not is_environment(folder):
+        return State(Kind.BLOCKED, f"{not_ours(folder)}.")
+    return State(
+        Kind.BROKEN,
+        "An installation was interrupted; press Repair, which goes on with what was downloaded.",
+    )
 
 
 def _lost_home(folder: Path) -> str | None:

@@ -18,6 +18,8 @@ from .progress import Progress
 _LOOK_SECONDS = 0.1
 # pip removes its temporary files when it is interrupted.
 _INTERRUPT_SECONDS = 3.0
+# Who has left the group of a program that was ended may hold its output for ever.
+_READ_SECONDS = 1.0
 _NOISE = "Progress "
 
 
@@ -67,6 +69,7 @@ def run(command: Sequence[str], work: Work) -> Ended:
     """
     written: tuple[list[str], list[str]] = ([], [])
     guard = threading.Lock()
+    over = threading.Event()
 
     def follow(stream: IO[str], into: list[str], *, tell: bool) -> None:
         for line in stream:
@@ -75,6 +78,8 @@ def run(command: Sequence[str], work: Work) -> Ended:
                 work.progress.line(line.rstrip())
             if not line.startswith(_NOISE):
                 with guard:
+                    if over.is_set():
+                        return
                     log.write(line)
                     log.flush()
 
@@ -83,7 +88,7 @@ def run(command: Sequence[str], work: Work) -> Ended:
         process = _start(command, work)
         streams = ((process.stdout, written[0], True), (process.stderr, written[1], False))
         readers = [
-            threading.Thread(target=follow, args=(stream, into), kwargs={"tell": tell})
+            threading.Thread(target=follow, args=(stream, into), kwargs={"tell": tell}, daemon=True)
             for stream, into, tell in streams
         ]
         try:
@@ -97,10 +102,12 @@ def run(command: Sequence[str], work: Work) -> Ended:
             code = process.wait()
         finally:
             end_tree(process)
-            for reader in readers:
-                reader.join()
-            process.stdout.close()
-            process.stderr.close()
+            for reader, (stream, _, _) in zip(readers, streams, strict=True):
+                reader.join(_READ_SECONDS)
+                if not reader.is_alive():  # closing waits for one who reads
+                    stream.close()
+            with guard:
+                over.set()
     return Ended(code, "".join(written[0]), "".join(written[1]))
 
 
@@ -126,8 +133,11 @@ def _start(command: Sequence[str], work: Work) -> subprocess.Popen[str]:
 
 
 def end_tree(process: subprocess.Popen[str]) -> None:
-    """Ends a program and all it started; without effect on one that has ended."""
-    if process.poll() is not None:
+    """Ends a program and all it started, also where that has outlived it.
+
+    Without effect on one whose end was waited for: its number may be another's by now.
+    """
+    if process.returncode is not None:
         return
     if os.name != "posix":
         subprocess.run(

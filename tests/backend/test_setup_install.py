@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +16,11 @@ import psutil
 import pytest
 
 from backend.errors import Cancelled, SetupError, StorageError
-from backend.setup import install, place
+from backend.setup import install, place, removal
 from backend.setup.environment import STAMP, Environment, python_in, write_stamp
+from backend.setup.ours import TEMPORARY
 from backend.setup.place import Kind
+from backend.setup.process import Work, run
 from backend.setup.progress import Progress
 from tests.backends import ROOT, gone, wait_until
 from tests.indexes import Index, lock, wheel
@@ -119,8 +124,8 @@ def test_installed_from_nothing_and_said_in_every_state(data, recipe, index):
     assert (state.kind, state.words) == (Kind.READY, "Installed for: CPU.")
     assert progress.share == 1.0
     assert "second" in (data / "logs" / "setup.log").read_text()
-    assert not (data / "setup-tmp").exists()
-    assert install.size(data) > 6_000_000
+    assert not (data / TEMPORARY).exists()
+    assert removal.size(data) > 6_000_000
     # Made from other lock files: it works still, and is said to be old.
     recipe.locks[0].write_text(recipe.locks[0].read_text() + "# changed\n")
     old = examine(data, recipe)
@@ -147,7 +152,7 @@ def test_cancelled_it_ends_at_once_and_goes_on_with_what_it_has(data, recipe, in
     state = examine(data, recipe)
     assert state.kind is Kind.BROKEN and not state.usable
     assert "interrupted" in state.words
-    assert not (data / "setup-tmp").exists()
+    assert not (data / TEMPORARY).exists()
     index.go_on()
     assert make(data, recipe).kind is Kind.READY
     assert index.served == {"first-1.0-py3-none-any.whl": 1, "second-1.0-py3-none-any.whl": 2}
@@ -160,7 +165,7 @@ def test_two_blenders_do_not_install_at_once(data, recipe, index):
     with pytest.raises(SetupError, match="Another Blender is installing"):
         make(data, recipe)
     with pytest.raises(SetupError, match="Another Blender is installing"):
-        install.remove(data)
+        removal.remove(data)
     index.go_on()
     running.wait()
     assert running.error is None
@@ -269,37 +274,121 @@ def test_a_torn_stamp_is_no_installation(data, recipe, stamp):
     assert examine(data, recipe).kind is Kind.BROKEN
 
 
-def test_removed_all_is_gone(data, recipe):
+def test_what_is_not_ours_is_no_interrupted_installation(data, recipe):
+    work = data / "env" / "hdri" / "studio.hdr"
+    work.parent.mkdir(parents=True)
+    work.write_text("mine")
+    state = examine(data, recipe)
+    assert state.kind is Kind.BLOCKED and not state.usable
+    refused = "'.*env' was not made by Depthshot; choose another Data Folder, or move it away"
+    assert re.search(refused, state.words)
+    with pytest.raises(SetupError, match=refused):
+        make(data, recipe)
+    (data / "env").rename(data / "env-before")
+    with pytest.raises(SetupError, match=r"'.*env-before' was not made by Depthshot"):
+        make(data, recipe)
+    assert (data / "env-before" / "hdri" / "studio.hdr").read_text() == "mine"
+
+
+def test_a_linked_environment_is_made_anew_and_the_link_not_followed(data, recipe, tmp_path, index):
     pretend(data, recipe)
-    (data / "captures" / "a").mkdir(parents=True)
-    (data / "takes").mkdir()
-    (data / "server-1.json").touch()
-    (data / "store-1").mkdir()
-    called = []
-    assert install.remove(data, before=lambda: called.append(True)) == []
-    assert called == [True]
-    assert not data.exists()
-    assert install.remove(data) == []
+    (data / "env").rename(tmp_path / "big")
+    (data / "env").symlink_to(tmp_path / "big")
+    assert make(data, recipe).kind is Kind.READY
+    assert not (data / "env").is_symlink() and not (data / "env-before").exists()
+    assert (tmp_path / "big" / STAMP).exists()
 
 
-def test_removing_leaves_what_is_the_artists(data):
-    (data / "env").mkdir(parents=True)
-    (data / "takes" / "shot-001").mkdir(parents=True)
-    (data / "notes.txt").write_text("mine")
-    left = install.remove(data)
-    assert [path.name for path in left] == ["notes.txt", "takes"]
-    assert (data / "takes" / "shot-001").is_dir()
-    assert not (data / "env").exists()
+def begun(data: Path) -> None:
+    (data / "env").mkdir()
+    (data / "env" / "pyvenv.cfg").touch()
 
 
-def test_a_link_in_the_place_of_ours_is_removed_and_not_what_it_shows(data, tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "mine").touch()
-    data.mkdir()
-    (data / "captures").symlink_to(elsewhere)
-    assert install.remove(data) == []
-    assert (elsewhere / "mine").exists()
+@pytest.mark.parametrize("leave", [lambda data: None, begun])
+def test_what_a_killed_repair_has_put_aside_comes_back(data, recipe, leave):
+    pretend(data, recipe)
+    (data / "env").rename(data / "env-before")
+    leave(data)
+    state = examine(data, recipe)
+    assert state.kind is Kind.BROKEN
+    assert "A Repair was interrupted, and what it was to replace is kept" in state.words
+    with place.lock(data):
+        place.put_back(data)
+        assert examine(data, recipe).kind is Kind.INSTALLING
+    place.put_back(data)
+    assert examine(data, recipe).kind is Kind.READY
+    assert not (data / "env-before").exists()
+
+
+def test_a_repair_after_a_killed_one_keeps_what_works(data, recipe, monkeypatch):
+    pretend(data, recipe)
+    (data / "env").rename(data / "env-before")
+    begun(data)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    with pytest.raises(SetupError, match="cannot be reached"):
+        make(data, recipe)
+    assert examine(data, recipe).kind is Kind.READY
+    assert sorted(path.name for path in data.iterdir()) == ["env", "logs", "setup.lock"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "file/data"])
+def test_a_data_folder_that_cannot_be_one_is_a_state_with_a_sentence(tmp_path, name):
+    (tmp_path / "file").touch()
+    data = tmp_path / name
+    state = place.examine(data)
+    assert state.kind is Kind.BLOCKED and not state.usable
+    assert re.search(
+        r"The data folder '.*' cannot be used \(.+\); choose another Data", state.words
+    )
+    assert place.free_bytes(data) > 0
+    assert not place.is_folder(data)
+
+
+UNREADABLE = """
+import os, sys
+from pathlib import Path
+from backend.setup import place, removal
+
+os.setgid(65534), os.setuid(65534)
+data = Path(sys.argv[1]) / "data"
+print(place.examine(data).kind.value, place.free_bytes(data) > 0, removal.size(data))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="root can be another")
+def test_a_data_folder_that_may_not_be_read_is_a_state_too(tmp_path):
+    closed = Path(tempfile.mkdtemp(prefix="closed-"))
+    (closed / "data").mkdir()
+    try:
+        command = [sys.executable, "-B", "-c", UNREADABLE, str(closed)]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert ended.stdout == "blocked True 0\n", ended.stderr
+    finally:
+        shutil.rmtree(closed)
+
+
+def test_cancel_does_not_wait_for_what_a_program_has_left_behind(tmp_path):
+    progress = Progress()
+    left = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    program = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {left!r}])"
+    told = threading.Event()
+    progress.line = lambda line: (numbers.append(int(line)), told.set())
+    numbers: list[int] = []
+    ended: list[Exception] = []
+
+    def follow() -> None:
+        try:
+            run([sys.executable, "-c", program], Work(log=tmp_path / "log", progress=progress))
+        except Cancelled as reason:
+            ended.append(reason)
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    assert told.wait(WAIT)
+    progress.cancel()
+    thread.join(WAIT / 10)
+    assert ended
+    wait_until(lambda: gone(numbers[0]))
 
 
 def test_blenders_python_comes_first_then_one_of_the_system(tmp_path):

@@ -1,0 +1,160 @@
+"""Remove what Depthshot has put into a data folder. Blocks: it belongs into a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import SetupError
+from ..locks import FileLock
+from . import environment, place
+from .ours import ENVIRONMENTS, folders, is_empty, ours, stores
+
+_GLANCE_SECONDS = 0.5  # another Blender's panel locks a note for a moment
+_END_SECONDS = 5.0
+
+_CAPTURES = (
+    "A Blender is capturing or exporting a shot with '{data}'; wait until it has finished, or close"
+    " that Blender, and remove again."
+)
+_PENDING = (
+    "Another Blender is generating or fetching a take with '{data}'; wait until it has it, or close"
+    " that Blender, and remove again."
+)
+_SERVING = (
+    "A backend is still running in '{data}' and does not answer; end its Python in the system's"
+    " task manager, and remove again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A lock that is held while its folder is emptied."""
+
+    path: Path
+    lock: FileLock
+
+
+def remove(data: Path, *, before: Callable[[], None] = lambda: None) -> list[Path]:
+    """Remove all that Depthshot has put into the data folder, and the folder if it is empty then.
+
+    Takes stay, and so does what Depthshot has not made. A link goes, and not what it shows.
+
+    Args:
+        data: the data folder.
+        before: called when it is certain that no other Blender uses it; it ends the server.
+
+    Returns:
+        What was left: of the data folder, and what removed links have shown.
+
+    Raises:
+        SetupError: something in the folder is in use; the sentence says what.
+        StorageError: something cannot be removed.
+    """
+    if not place.is_folder(data):
+        return []
+    with place.storage(data), contextlib.ExitStack() as stack:
+        setup = place.take_lock(data)
+        stack.callback(setup.release)
+        held = [*_hold_captures(data, stack), *_hold_pending(data, stack)]
+        before()
+        held += _hold_stores(data, stack)
+        shown = _remove_all(data, held)
+        for folder in folders(data):
+            _remove_empty(folder)
+        setup.remove()
+        left = [*sorted(data.iterdir()), *shown]
+        if not any(data.iterdir()):
+            _remove_empty(data)
+    return left
+
+
+def size(data: Path) -> int:
+    """Bytes of all that `remove` would remove; what cannot be looked at counts as nothing."""
+    total = 0
+    with contextlib.suppress(OSError):
+        for path in ours(data):
+            linked = path.is_symlink()
+            for each in (path,) if linked else (path, *path.rglob("*")):
+                with contextlib.suppress(OSError):
+                    total += each.lstat().st_size
+    return total
+
+
+def discard(path: Path) -> None:
+    """Remove a file, a link as such, or a folder; there need be nothing.
+
+    What says that an environment is one goes last: one that is half removed is one still.
+    """
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    if path.name in ENVIRONMENTS:
+        (path / environment.STAMP).unlink(missing_ok=True)
+        for inside in path.iterdir():
+            if inside.name != environment.CONFIGURATION:
+                discard(inside)
+    shutil.rmtree(path)
+
+
+def _remove_all(data: Path, held: list[_Held]) -> list[Path]:
+    """Remove what is ours, what is locked last; return what removed links have shown."""
+    found = ours(data)
+    locks = {each.path for each in held} | {data / "setup.lock"}
+    shown = []
+    for path in found:
+        if path not in locks:
+            if path.is_symlink() and path.exists():
+                shown.append(path.resolve())
+            discard(path)
+    for each in held:
+        if each.path in found:
+            each.lock.remove()
+    return shown
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder that has nothing in it; of a linked one the link."""
+    if any(folder.iterdir()):
+        return
+    if folder.is_symlink():
+        folder.unlink()
+        return
+    # Something new is in it, or it is where a disk is mounted: then it stays.
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _hold_captures(data: Path, stack: contextlib.ExitStack) -> list[_Held]:
+    """Hold the captures and all who use one of them."""
+    captures, said = data / "captures", _CAPTURES.format(data=data)
+    # Nobody begins to use one while the first is held.
+    held = _hold([captures / "captures.lock"], stack, said, seconds=_END_SECONDS)
+    uses = sorted((captures / "uses").glob("*"))
+    return held + _hold(uses, stack, said, seconds=_GLANCE_SECONDS)
+
+
+def _hold_pending(data: Path, stack: contextlib.ExitStack) -> list[_Held]:
+    locks = sorted((data / "pending").glob("*.lock"))
+    return _hold(locks, stack, _PENDING.format(data=data), seconds=_GLANCE_SECONDS)
+
+
+def _hold_stores(data: Path, stack: contextlib.ExitStack) -> list[_Held]:
+    locks = [store / "owner.lock" for store in stores(data)]
+    return _hold(locks, stack, _SERVING.format(data=data), seconds=_END_SECONDS)
+
+
+def _hold(
+    paths: list[Path], stack: contextlib.ExitStack, in_use: str, *, seconds: float
+) -> list[_Held]:
+    held = []
+    for path in filter(is_empty, paths):
+        lock = FileLock(path, timeout=seconds)
+        if not lock.take():
+            raise SetupError(in_use)
+        stack.callback(lock.release)
+        held.append(_Held(path, lock))
+    return held
