@@ -13,6 +13,7 @@ import bpy
 from bpy.types import WindowManager
 
 from ..properties import DepthshotStatus
+from ..scene.child_process import wait_for_ends
 from .clock import in_words
 from .generation import Generation, Outcome
 
@@ -43,6 +44,7 @@ class Runner:
         self._begin(generation)
         while self._step():
             time.sleep(SECONDS_BETWEEN_STEPS)
+        wait_for_ends()
 
     def cancel(self) -> None:
         """Ask the generation to end."""
@@ -63,6 +65,7 @@ class Runner:
         if self._generation is not None:
             self._generation.abandon()
             self._generation = None
+        wait_for_ends()
 
     def _begin(self, generation: Generation) -> None:
         self._generation = generation

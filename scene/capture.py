@@ -127,13 +127,13 @@ class Capture:
             capture.save_seconds = time.perf_counter() - began
             capture._child = ChildProcess(capture._work, capture._job())
         except OSError as reason:
-            capture.cancel()
+            capture._remove()
             raise _unwritable(cache, reason) from reason
         except ShotError as reason:
-            capture.cancel()
+            capture._remove()
             raise CaptureError(str(reason)) from reason
         except CaptureError:
-            capture.cancel()
+            capture._remove()
             raise
         return capture
 
@@ -189,11 +189,13 @@ class Capture:
         return self._progress
 
     def cancel(self) -> None:
-        """End the second Blender and remove its files; a finished capture stays."""
+        """End the second Blender and remove its files; a finished capture stays.
+
+        Does not wait for either: `child_process.wait_for_ends` does.
+        """
         if self._child is not None:
             self._child.end()
             self._child = None
-        shutil.rmtree(self._work, ignore_errors=True)  # what is still locked is of no harm
 
     def release(self) -> None:
         """Give the finished files up, once they were sent or will not be; in any thread.
@@ -203,6 +205,10 @@ class Capture:
         """
         if self._held is not None:
             self._held.release()
+
+    def _remove(self) -> None:
+        """Remove the files of a capture that did not start."""
+        shutil.rmtree(self._work, ignore_errors=True)  # what is still locked is of no harm
 
     def _warn_of_lost_images(self) -> None:
         lost = lost_images()

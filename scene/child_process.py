@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +18,23 @@ from ..backend.errors import CaptureError
 
 SCRIPT = Path(__file__).with_name("capture_child.py")
 _LONGEST_GOODBYE = 5.0  # seconds; it took 0.07 in every version tried
+_ending: list[threading.Thread] = []
+
+
+def wait_for_ends(seconds: float = 2 * _LONGEST_GOODBYE) -> bool:
+    """Wait until the processes that were ended are gone, and their files; before Blender ends.
+
+    Args:
+        seconds: how long at most.
+
+    Returns:
+        Whether they are.
+    """
+    deadline = time.monotonic() + seconds
+    for thread in list(_ending):
+        thread.join(max(0.0, deadline - time.monotonic()))
+    _ending[:] = [thread for thread in _ending if thread.is_alive()]
+    return not _ending
 
 
 class ChildProcess:
@@ -67,15 +87,22 @@ class ChildProcess:
         return self._new_events(), code
 
     def end(self) -> None:
-        """End it now, wherever it is."""
+        """End it now, wherever it is, and remove its folder; a thread waits for both."""
         if self._process.poll() is None:
             self._process.terminate()
-            try:
-                self._process.wait(_LONGEST_GOODBYE)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        _ending[:] = [thread for thread in _ending if thread.is_alive()]
+        thread = threading.Thread(target=self._see_off, name="depthshot end", daemon=True)
+        _ending.append(thread)
+        thread.start()
+
+    def _see_off(self) -> None:
+        try:
+            self._process.wait(_LONGEST_GOODBYE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._process.stdin.close()
+        shutil.rmtree(self.work, ignore_errors=True)  # what is still locked is of no harm
 
     def _new_events(self) -> list[dict[str, object]]:
         if not self._events.exists():

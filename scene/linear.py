@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import secrets
 import shutil
 from pathlib import Path
 
@@ -26,6 +27,12 @@ from .color import LINEAR as COLOR_SPACE
 
 SCRIPT = Path(__file__).with_name("linear_child.py")
 _WORK = ".linear"  # in the take's folder: what is made is only renamed in the end
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what conversions have left that ended with their Blender."""
+    for work in folder.glob(f"{_WORK}*"):
+        shutil.rmtree(work, ignore_errors=True)
 
 
 class LinearFrames:
@@ -42,7 +49,8 @@ class LinearFrames:
         self._folder = folder
         self._before = take
         self._view = view
-        self._work = folder / _WORK
+        # Another name each time: the files of one that was cancelled may go only now.
+        self._work = folder / f"{_WORK}-{secrets.token_hex(4)}"
         self._files: dict[str, str] = {}
         self._refused = ""
         self._reason = ""
@@ -74,15 +82,14 @@ class LinearFrames:
             )
         conversion = cls(folder, take, view=view)
         try:
-            # What a conversion has left that ended with its Blender.
-            shutil.rmtree(conversion._work, ignore_errors=True)
+            _remove_left(folder)
             (conversion._work / LINEAR).mkdir(parents=True)
             conversion._child = ChildProcess(conversion._work, conversion._job(), script=SCRIPT)
         except OSError as reason:
-            conversion.cancel()
+            shutil.rmtree(conversion._work, ignore_errors=True)
             raise conversion._unwritable(reason) from reason
         except CaptureError:
-            conversion.cancel()
+            shutil.rmtree(conversion._work, ignore_errors=True)
             raise
         return conversion
 
@@ -114,11 +121,13 @@ class LinearFrames:
             self.cancel()
 
     def cancel(self) -> None:
-        """End the second Blender and remove its files; a finished conversion stays."""
+        """End the second Blender and remove its files; a finished conversion stays.
+
+        Does not wait for either: `child_process.wait_for_ends` does.
+        """
         if self._child is not None:
             self._child.end()
             self._child = None
-        shutil.rmtree(self._work, ignore_errors=True)  # what is still locked is of no harm
 
     def _job(self) -> dict[str, object]:
         take, made = self._before, self._work / LINEAR

@@ -9,6 +9,7 @@ from bl_ext.devrepo.depthshot.operators.interface import open_file
 from bl_ext.devrepo.depthshot.operators.pending import claim_next
 from bl_ext.devrepo.depthshot.operators.request import read_request
 from bl_ext.devrepo.depthshot.preferences import preferences
+from bl_ext.devrepo.depthshot.scene.child_process import wait_for_ends
 
 from tests.blender import takes
 
@@ -62,6 +63,7 @@ def run(generation, until=lambda generation: False):
     while generation.outcome is None and not until(generation):
         generation.step()
         time.sleep(0.02)
+    assert generation.outcome is None or wait_for_ends()
     return generation
 
 

@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 from bl_ext.devrepo.depthshot.backend.wire import Shot, read_shot
 from bl_ext.devrepo.depthshot.scene.capture import Capture, CaptureSettings
+from bl_ext.devrepo.depthshot.scene.child_process import wait_for_ends
 
 from tests.blender import exr_pixels
 
@@ -42,11 +43,14 @@ def finish(running):
     """Steps a capture to its end; returns all that it told on the way."""
     told = []
     limit = time.monotonic() + LIMIT
-    while not (progress := running.step()).finished:
-        assert time.monotonic() < limit, f"still {progress}"
-        if not told or told[-1] != progress:
-            told.append(progress)
-        time.sleep(0.01)
+    try:
+        while not (progress := running.step()).finished:
+            assert time.monotonic() < limit, f"still {progress}"
+            if not told or told[-1] != progress:
+                told.append(progress)
+            time.sleep(0.01)
+    finally:
+        assert running.child_pid is not None or wait_for_ends()
     return [*told, progress]
 
 

@@ -12,6 +12,7 @@ import bpy
 import pytest
 from bl_ext.devrepo.depthshot.backend.errors import CaptureError
 from bl_ext.devrepo.depthshot.backend.wire import read_shot
+from bl_ext.devrepo.depthshot.scene.child_process import wait_for_ends
 
 from tests.blender import scene_hash, shots
 
@@ -31,6 +32,7 @@ def scene(empty_scene):
 
 def partial(cache):
     """What unfinished captures have left in the cache."""
+    assert wait_for_ends()
     return sorted(path.name for path in cache.iterdir() if path.suffix == ".partial")
 
 
@@ -189,6 +191,7 @@ def test_cancel_ends_the_second_blender_at_once(scene, tmp_path):
     began = time.monotonic()
     running.cancel()
     assert time.monotonic() - began < 1
+    assert wait_for_ends()
     assert not alive(pid)
     assert partial(tmp_path) == []
     for what in ("folder", "shot"):

@@ -3,14 +3,40 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import bpy
 import pytest
 from bl_ext.devrepo.depthshot.scene import fingerprint
 from bl_ext.devrepo.depthshot.scene.blendfile import Block, StructType
+from bl_ext.devrepo.depthshot.scene.child_process import ChildProcess, wait_for_ends
 
 from tests.blender import shots
+
+
+def test_one_that_does_not_end_is_waited_for_elsewhere(tmp_path):
+    """Cancel comes back while it is there still; a thread kills it and removes its files."""
+    script = tmp_path / "deaf.py"
+    script.write_text(
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "open(sys.argv[-1] + '.deaf', 'w').close()\n"
+        "time.sleep(600)\n"
+    )
+    work = tmp_path / "work"
+    work.mkdir()
+    child = ChildProcess(work, {}, script=script)
+    limit = time.monotonic() + 60
+    while not (work / "job.json.deaf").exists():
+        assert time.monotonic() < limit, child.log.read_text()
+        time.sleep(0.01)
+    child.end()
+    assert child.poll()[1] is None
+    assert work.exists()
+    assert wait_for_ends()
+    assert child.poll()[1] is not None
+    assert not work.exists()
 
 
 def with_text(empty_scene, tmp_path, code):
@@ -96,7 +122,7 @@ def test_a_failure_while_the_parent_goes_does_not_keep_the_folder(tmp_path):
 
 @pytest.mark.parametrize(("other", "same"), [(b"seen", True), (b"else", False)])
 def test_what_a_datablock_owns_counts_though_no_pointer_leads_there(monkeypatch, other, same):
-    kind = StructType("Thing", 4, (), ())
+    kind = StructType("Thing", 4, (), (), ())
 
     def digest(data):
         owned = Block(b"DATA", kind, 16, 1, memoryview(data), 0, "")

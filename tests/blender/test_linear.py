@@ -1,5 +1,6 @@
 """Scene-linear frames: made by a second Blender, shown as the take was made wherever they land."""
 
+import signal
 import time
 
 import bpy
@@ -9,6 +10,8 @@ from bl_ext.devrepo.depthshot.backend import png
 from bl_ext.devrepo.depthshot.backend.errors import StorageError, TakeError
 from bl_ext.devrepo.depthshot.backend.take import read_take, verify_take
 from bl_ext.devrepo.depthshot.operators.request import why_not
+from bl_ext.devrepo.depthshot.scene import linear
+from bl_ext.devrepo.depthshot.scene.child_process import wait_for_ends
 from bl_ext.devrepo.depthshot.scene.color import INVERSES, show_plain
 from bl_ext.devrepo.depthshot.scene.linear import LinearFrames
 from bl_ext.devrepo.depthshot.scene.strip_takes import other_takes, replace_take, shown_take
@@ -47,6 +50,7 @@ def convert(folder, view):
     while conversion.take is None:
         conversion.step()
         time.sleep(0.01)
+    assert wait_for_ends()
     return conversion.take
 
 
@@ -206,6 +210,7 @@ class TestNothingIsLost:
 
     def still_there(self, folder):
         """Asserts that the take is what it was, and nothing lies beside it."""
+        assert wait_for_ends()
         assert verify_take(folder).format == "png16"
         assert sorted(path.name for path in folder.iterdir()) == ["frames", "mask", "take.json"]
 
@@ -230,6 +235,19 @@ class TestNothingIsLost:
         conversion.cancel()
         self.still_there(folder)
 
+    def test_when_it_begins_again_while_the_cancelled_one_ends(self, folder):
+        conversion = LinearFrames.start(folder, view="AgX")
+        conversion._child._process.send_signal(signal.SIGSTOP)  # as one that is stuck in a driver
+        conversion.cancel()
+        assert conversion._child is None
+        second = LinearFrames.start(folder, view="AgX")
+        self.finish(second)
+        assert verify_take(folder) == second.take
+        assert wait_for_ends()
+        assert sorted(path.name for path in folder.iterdir()) == [
+            *("frames", "linear", "mask", "take.json")
+        ]
+
     def test_when_a_blender_ended_in_the_middle(self, folder):
         (folder / ".linear/linear").mkdir(parents=True)
         (folder / ".linear/linear/0001.exr").write_bytes(b"torn")
@@ -249,8 +267,9 @@ class TestNothingIsLost:
         assert read_take(folder).format == "png16"
         assert not (folder / "linear").exists()
 
-    def test_when_the_folder_takes_no_files(self, folder):
-        (folder / ".linear").write_text("in the way")
+    def test_when_the_folder_takes_no_files(self, folder, monkeypatch):
+        monkeypatch.setattr(linear.secrets, "token_hex", lambda _: "taken")
+        (folder / ".linear-taken").write_text("in the way")
         with pytest.raises(StorageError, match="16-bit PNG frames are whole"):
             LinearFrames.start(folder, view="AgX")
         assert verify_take(folder).format == "png16"

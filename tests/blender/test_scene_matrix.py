@@ -11,6 +11,7 @@ import bpy
 import pytest
 from bl_ext.devrepo.depthshot.backend.errors import CaptureError
 from bl_ext.devrepo.depthshot.scene import compat
+from bl_ext.devrepo.depthshot.scene.child_process import wait_for_ends
 
 from tests.blender import composited, scene_hash, shots, takes
 
@@ -97,6 +98,7 @@ def fails(running):
 def is_cancelled(running):
     running.step()
     running.cancel()
+    assert wait_for_ends()
 
 
 def is_killed(running):
