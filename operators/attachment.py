@@ -6,10 +6,14 @@ and for its model again. Nothing here touches bpy; `take` blocks and belongs int
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+from dataclasses import dataclass
 
 from ..backend.client import Backend, Local, Remote
-from ..backend.errors import BackendLost
+from ..backend.connection import Connection
+from ..backend.errors import BackendError, BackendLost
+from ..backend.rendezvous import ServerInfo, read_server
 from ..preferences import Preferences
 from .backend_place import place_of
 
@@ -18,8 +22,17 @@ IDLE_SECONDS = 180.0
 _CLOSE_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The server that is held because somebody asked for it, and what holds it."""
+
+    place: Local
+    server: ServerInfo | None
+    backend: Backend
+
+
 class Attachment:
-    """At most one attached backend, counted by its users."""
+    """At most one attached backend, counted by its users, and at most one that is kept."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,6 +40,42 @@ class Attachment:
         self._place: Local | Remote | None = None
         self._users = 0
         self._timer: threading.Timer | None = None
+        self._kept: _Kept | None = None
+
+    def keep(self, preferences: Preferences) -> None:
+        """Start the backend of this machine, or attach to it, and hold it until it is let go.
+
+        One that was held elsewhere is let go. Raises as `take`.
+        """
+        place = place_of(dataclasses.replace(preferences, elsewhere=None))
+        backend = Backend(place)
+        with self._lock:
+            self._let_go()
+            self._kept = _Kept(place, read_server(place.data_dir), backend)
+
+    def keeps(self, preferences: Preferences) -> bool:
+        """Return whether the server that runs there now is held by `keep`; never waits."""
+        kept = self._kept
+        if kept is None or kept.server is None:
+            return False
+        place = place_of(dataclasses.replace(preferences, elsewhere=None))
+        return kept.place == place and kept.server == read_server(place.data_dir)
+
+    def forget_gone(self) -> None:
+        """Let go of a kept server that does not answer any more; blocks."""
+        kept = self._kept
+        if kept is None:
+            return
+        gone = kept.server is None
+        if not gone:
+            try:
+                gone = Connection(kept.server).hello()["pid"] != kept.server.pid
+            except BackendError:
+                gone = True
+        if gone:
+            with self._lock:
+                if self._kept is kept:
+                    self._let_go()
 
     def take(self, preferences: Preferences) -> Backend:
         """Return the backend, started or attached to if need be; give it back afterwards.
@@ -65,6 +114,7 @@ class Attachment:
             try:
                 self._stop_timer()
                 self._close()
+                self._let_go()
             finally:
                 self._lock.release()
 
@@ -77,6 +127,11 @@ class Attachment:
         if self._backend is not None:
             self._backend.close()
             self._backend = None
+
+    def _let_go(self) -> None:
+        if self._kept is not None:
+            self._kept.backend.close()
+            self._kept = None
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

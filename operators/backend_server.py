@@ -7,7 +7,7 @@ from bpy.types import Context, Operator
 
 from ..backend.rendezvous import read_server
 from ..preferences import EXTENSION, preferences
-from .backend_care import care
+from .attachment import attachment
 from .backend_chores import examining, newest_log, starting, stopping
 from .backend_state import DoesChore, busy, why_no_backend
 
@@ -23,7 +23,7 @@ class DEPTHSHOT_OT_backend_start(DoesChore):
     def poll(cls, context: Context) -> bool:
         """Grey while something else is done, without a backend, or when it is kept already."""
         reason = busy() or why_no_backend(context)
-        if reason is None and care.keeps_server:
+        if reason is None and attachment.keeps(preferences(context)):
             reason = "It was started already"
         if reason is not None:
             cls.poll_message_set(reason)

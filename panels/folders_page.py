@@ -5,6 +5,7 @@ from __future__ import annotations
 from bpy.types import Context
 
 from ..preferences import DepthshotPreferences, preferences
+from .text import paragraph
 
 
 def draw(page: DepthshotPreferences, context: Context) -> None:
@@ -17,5 +18,7 @@ def draw(page: DepthshotPreferences, context: Context) -> None:
         ("data_folder", current.data),
     ):
         column.prop(page, name)
+        if name in current.refused:
+            paragraph(column, context, current.refused[name], icon="ERROR")
         if not getattr(page, name):
             column.label(text=str(value), icon="BLANK1")

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,8 @@ from bl_ext.devrepo.depthshot.backend.errors import SetupError
 from bl_ext.devrepo.depthshot.backend.rendezvous import read_server
 from bl_ext.devrepo.depthshot.backend.setup import install, place
 from bl_ext.devrepo.depthshot.backend.setup.progress import Progress
-from bl_ext.devrepo.depthshot.operators import backend_chores, backend_state
+from bl_ext.devrepo.depthshot.operators import backend_chores, backend_state, pending
+from bl_ext.devrepo.depthshot.operators.attachment import attachment
 from bl_ext.devrepo.depthshot.operators.backend_care import Chore, care
 from bl_ext.devrepo.depthshot.operators.request import why_not
 from bl_ext.devrepo.depthshot.operators.runner import runner
@@ -22,6 +24,7 @@ from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE, preferences
 
 from tests.blender.test_panels import Layout, in_a_sidebar, names
 from tests.blender.test_panels import draw as draw_panel
+from tests.remotes import served as by_hand
 
 OPERATORS = bpy.ops.depthshot
 
@@ -194,7 +197,7 @@ def test_started_and_stopped_by_hand(served):
     data = preferences(bpy.context).data
     assert "Backend Python is used" in labels(served)
     assert OPERATORS.backend_start() == {"FINISHED"}
-    assert care.keeps_server
+    assert attachment.keeps(preferences(bpy.context))
     assert read_server(data) is not None
     assert not can("start") and can("stop") and can("log")
     care.look(data)
@@ -203,7 +206,7 @@ def test_started_and_stopped_by_hand(served):
     wait_until(lambda: any(care.seen.server.devices) or look_again())
     assert "Running on cpu: no job" in labels(served)
     assert OPERATORS.backend_stop() == {"FINISHED"}
-    assert not care.keeps_server
+    assert not attachment.keeps(preferences(bpy.context))
     assert read_server(data) is None
     assert not can("stop") and can("start")
 
@@ -260,3 +263,180 @@ def test_the_tab_leads_to_the_page_as_long_as_there_is_no_backend(page):
 
 def test_with_a_backend_the_tab_has_no_such_panel(served):
     assert not backend_missing.DEPTHSHOT_PT_backend_missing.poll(bpy.context)
+
+
+def test_stopped_in_another_blender_it_can_be_started_again(served):
+    data = preferences(bpy.context).data
+    assert OPERATORS.backend_start() == {"FINISHED"}
+    assert not can("start")
+    assert running.stop(data)
+    assert can("start") and not can("stop")
+    assert OPERATORS.backend_start() == {"FINISHED"}
+    assert can("stop") and not can("start")
+
+
+def test_killed_it_can_be_started_again_once_that_was_seen(served):
+    data = preferences(bpy.context).data
+    assert OPERATORS.backend_start() == {"FINISHED"}
+    os.kill(read_server(data).pid, 9)
+    care.look(data)
+    wait_until(lambda: look_again() or can("start"))
+    assert OPERATORS.backend_start() == {"FINISHED"}
+    assert can("stop") and not can("start")
+
+
+def test_what_is_kept_is_kept_in_its_own_data_folder(served, tmp_path):
+    first = preferences(bpy.context).data
+    assert OPERATORS.backend_start() == {"FINISHED"}
+    served.data_folder = str(tmp_path / "other")
+    assert can("start") and not can("stop")
+    served.data_folder = str(first)
+    assert can("stop") and not can("start")
+
+
+def test_a_take_from_elsewhere_does_not_end_what_is_kept_here(served):
+    stored = preferences(bpy.context)
+    assert OPERATORS.backend_start() == {"FINISHED"}
+    server = read_server(stored.data)
+    attachment.take(stored)
+    attachment.give_back()
+    attachment._idle()  # as a while after the last take
+    served.use_elsewhere = True
+    served.use_elsewhere = False
+    assert read_server(stored.data) == server
+    assert can("stop") and not can("start")
+
+
+def test_one_that_was_served_by_hand_is_used_and_not_ended(page, checkout_python):
+    page.backend_python = checkout_python
+    data = preferences(bpy.context).data
+    with by_hand(data, python=checkout_python) as box:
+        assert OPERATORS.backend_start() == {"FINISHED"}
+        assert "was served by hand is used" in care.message
+        with pytest.raises(RuntimeError, match="was served by hand, maybe for other machines"):
+            OPERATORS.backend_stop()
+        assert box.process.poll() is None
+        assert read_server(data).pid == box.process.pid
+
+
+def test_a_look_that_fails_is_said_and_the_next_one_works(page):
+    good = page.data_folder
+    page.data_folder = f"/tmp/{'a' * 300}"
+    care.look(preferences(bpy.context).data)
+    wait_until(lambda: look_again() or care.trouble or care.seen)
+    assert labels(page)
+    page.data_folder = good
+    care.look(preferences(bpy.context).data)
+    wait_until(lambda: look_again() or care.seen is not None)
+    assert care.trouble == ""
+
+
+def test_a_mistake_while_looking_is_shown_once_and_the_next_look_works(page, monkeypatch):
+    def mistake(_):
+        raise ValueError("nobody thought of this")
+
+    shown = []
+    monkeypatch.setattr(threading, "excepthook", shown.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "look", mistake)
+        care.look(preferences(bpy.context).data)
+        with pytest.raises(RuntimeError, match="its traceback is on the console"):
+            wait_until(lambda: look_again() or care.seen is not None)
+    assert [each.exc_type for each in shown] == [ValueError]
+    wait_until(lambda: look_again() or care.seen is not None)
+
+
+def test_a_log_that_is_put_aside_while_they_are_compared_is_left_out(page, monkeypatch):
+    logs = preferences(bpy.context).data / "logs"
+    logs.mkdir(parents=True)
+    (logs / "server-1.log").write_text("there")
+    (logs / "gone.log").symlink_to(logs / "nothing")  # listed, and not there when it is asked for
+    assert backend_chores.newest_log(logs.parent) == logs / "server-1.log"
+
+
+@pytest.mark.parametrize("field", ["data_folder", "backend_python", "takes_folder"])
+@pytest.mark.parametrize(
+    ("set_to", "why"),
+    [("//mine", "beside the .blend file, which was never saved"), ("mine", "is no full path")],
+)
+def test_a_relative_path_is_refused_with_the_way_out(served, unsaved, field, set_to, why):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # by Blender 5.0, of "//" in some fields; it is set anyway
+        setattr(served, field, set_to)
+    stored = preferences(bpy.context)
+    assert why in stored.refused[field]
+    assert stored.data.is_absolute() and stored.backend_python.is_absolute()
+    assert not Path("mine").exists()
+    with pytest.raises(RuntimeError, match=why):
+        OPERATORS.generate()
+    assert can("install") is (field == "takes_folder")
+
+
+def test_paths_are_the_same_for_every_process(served, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    served.data_folder = "~/mine"
+    assert preferences(bpy.context).data == tmp_path / "mine"
+    served.data_folder = f"{tmp_path}/sub/../mine"
+    assert preferences(bpy.context).data == tmp_path / "mine"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "x.blend"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        served.data_folder = "//mine"
+    assert preferences(bpy.context).data == tmp_path / "mine"
+    assert not preferences(bpy.context).refused
+
+
+@pytest.mark.parametrize("label", ["Removing", "Installing"])
+def test_no_take_is_begun_while_what_makes_it_is_taken_away(page, unsaved, label):
+    data = preferences(bpy.context).data
+    assert OPERATORS.generate.poll()
+    pending.note(data, waiting()).release()
+    assert OPERATORS.fetch.poll()
+    go_on = threading.Event()
+    care.begin(Chore(label, lambda: "" if go_on.wait(60) else "", data, alone=True))
+    try:
+        assert care.why_no_take() == f"{label} the backend; wait until that has ended"
+        assert not OPERATORS.generate.poll() and not OPERATORS.fetch.poll()
+    finally:
+        go_on.set()
+    wait_until(lambda: not care.step())
+    assert OPERATORS.generate.poll() and OPERATORS.fetch.poll()
+
+
+def test_both_chores_that_take_the_environment_away_are_alone(page):
+    stored = preferences(bpy.context)
+    chores = [backend_chores.installing(stored), backend_chores.removing(stored)]
+    assert all(chore.alone for chore in chores)
+    assert not backend_chores.starting(stored).alone
+
+
+def waiting() -> pending.Pending:
+    """A job of this session's scene."""
+    uid = str(bpy.context.scene.session_uid)
+    return pending.Pending("a-job", "", "Scene", uid, "Scene-draft", "STRIP", "")
+
+
+def test_a_data_folder_that_cannot_be_used_leaves_the_page_to_mend_it(page, tmp_path, unsaved):
+    for folder in (tmp_path / ("x" * 300), tmp_path / "file" / "data"):
+        (tmp_path / "file").touch()
+        page.data_folder = str(folder)
+        said = labels(page)
+        assert "cannot be used" in said and "choose another Data Folder" in said
+        assert [can(name) for name in ("install", "repair", "remove", "start")] == [False] * 4
+        with pytest.raises(RuntimeError, match="choose another"):
+            OPERATORS.generate()
+        care._asked = float("-inf")
+        care.ask()
+        wait_until(lambda: care.ask() or care.seen is not None)
+        assert care.seen.size == 0
+
+
+def test_somebody_elses_env_is_neither_repaired_nor_removed(page):
+    data = preferences(bpy.context).data
+    (data / "env").mkdir(parents=True)
+    (data / "env" / "studio.hdr").write_text("mine")
+    assert "was not made by Depthshot" in labels(page)
+    assert not can("install") and not can("repair")
+    assert OPERATORS.backend_remove() == {"FINISHED"}
+    assert care.message == f"Removed, but for what is yours in '{data}': 'env'."
+    assert (data / "env" / "studio.hdr").read_text() == "mine"
