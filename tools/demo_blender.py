@@ -17,6 +17,7 @@ from pathlib import Path
 
 import bpy
 from bl_ext.devrepo.depthshot.backend.wire import read_shot, write_shot
+from bl_ext.devrepo.depthshot.operators.folders import USED_NAMES
 from bl_ext.devrepo.depthshot.operators.generation import Generation, Outcome
 from bl_ext.devrepo.depthshot.operators.request import GenerationRequest, read_request
 from bl_ext.devrepo.depthshot.preferences import EXTENSION
@@ -108,6 +109,7 @@ def main() -> int:
         say(generation.message)
         return 1
     rename_take(generation, given.out / "take")
+    (given.out / USED_NAMES).unlink()  # its name is not one of a row
     copy_shot(generation.shot, request.capture, given.out / "shot")
     bpy.ops.wm.save_as_mainfile(filepath=str(blend))
     blend.with_suffix(".blend1").unlink(missing_ok=True)
