@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,21 +14,7 @@ from ..locks import FileLock
 from . import environment, place
 from .ours import ENVIRONMENTS, folders, is_empty, ours, stores
 
-_GLANCE_SECONDS = 0.5  # another Blender's panel locks a note for a moment
-_END_SECONDS = 5.0
-
-_CAPTURES = (
-    "A Blender is capturing or exporting a shot with '{data}'; wait until it has finished, or close"
-    " that Blender, and remove again."
-)
-_PENDING = (
-    "Another Blender is generating or fetching a take with '{data}'; wait until it has it, or close"
-    " that Blender, and remove again."
-)
-_SERVING = (
-    "A backend is still running in '{data}' and does not answer; end its Python in the system's"
-    " task manager, and remove again."
-)
+_IN_USE_SECONDS = 5.0  # others look at captures and notes for a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,31 +117,45 @@ def _remove_empty(folder: Path) -> None:
 
 def _hold_captures(data: Path, stack: contextlib.ExitStack) -> list[_Held]:
     """Hold the captures and all who use one of them."""
-    captures, said = data / "captures", _CAPTURES.format(data=data)
-    # Nobody begins to use one while the first is held.
-    held = _hold([captures / "captures.lock"], stack, said, seconds=_END_SECONDS)
-    uses = sorted((captures / "uses").glob("*"))
-    return held + _hold(uses, stack, said, seconds=_GLANCE_SECONDS)
+    captures = data / "captures"
+    # Nobody begins to use one while the first is held, and only then are the users looked for.
+    marks = (captures / "uses").glob("*")
+    held = _hold(itertools.chain([captures / "captures.lock"], marks), stack)
+    if held is None:
+        raise SetupError(
+            f"A Blender is capturing or exporting a shot with '{data}'; wait until it has finished,"
+            " or close that Blender, and remove again."
+        )
+    return held
 
 
 def _hold_pending(data: Path, stack: contextlib.ExitStack) -> list[_Held]:
-    locks = sorted((data / "pending").glob("*.lock"))
-    return _hold(locks, stack, _PENDING.format(data=data), seconds=_GLANCE_SECONDS)
+    held = _hold((data / "pending").glob("*.lock"), stack)
+    if held is None:
+        raise SetupError(
+            f"Another Blender is generating or fetching a take with '{data}'; wait until it has it,"
+            " or close that Blender, and remove again."
+        )
+    return held
 
 
 def _hold_stores(data: Path, stack: contextlib.ExitStack) -> list[_Held]:
-    locks = [store / "owner.lock" for store in stores(data)]
-    return _hold(locks, stack, _SERVING.format(data=data), seconds=_END_SECONDS)
+    held = _hold((store / "owner.lock" for store in stores(data)), stack)
+    if held is None:
+        raise SetupError(
+            f"A backend is still running in '{data}' and does not answer; end its Python in the"
+            " system's task manager, and remove again."
+        )
+    return held
 
 
-def _hold(
-    paths: list[Path], stack: contextlib.ExitStack, in_use: str, *, seconds: float
-) -> list[_Held]:
+def _hold(paths: Iterable[Path], stack: contextlib.ExitStack) -> list[_Held] | None:
+    """Take the locks of files that are there; None as soon as somebody else has one."""
     held = []
     for path in filter(is_empty, paths):
-        lock = FileLock(path, timeout=seconds)
+        lock = FileLock(path, timeout=_IN_USE_SECONDS)
         if not lock.take():
-            raise SetupError(in_use)
+            return None
         stack.callback(lock.release)
         held.append(_Held(path, lock))
     return held

@@ -393,7 +393,7 @@ def test_no_take_is_begun_while_what_makes_it_is_taken_away(page, unsaved, label
     pending.note(data, waiting()).release()
     assert OPERATORS.fetch.poll()
     go_on = threading.Event()
-    care.begin(Chore(label, lambda: "" if go_on.wait(60) else "", data, alone=True))
+    care.begin(Chore(label, lambda: str(go_on.wait(60)), data, alone=True))
     try:
         assert care.why_no_take() == f"{label} the backend; wait until that has ended"
         assert not OPERATORS.generate.poll() and not OPERATORS.fetch.poll()
