@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FILLED = "…"
 _FOLDERS = ("backend", "operators", "panels", "scene")
+_WITH_REASONS = ("operators", "preferences.py")
 _LEFT_OUT = ("training",)  # does not ship
 # Names under which code passes an error class on, and errors of the second Blender.
 _PASSED_ON = {"error", "RefusedError"}
@@ -36,12 +37,13 @@ def sentences(root: Path = ROOT) -> dict[str, str]:
         if isinstance(node, ast.ClassDef)
     } | _PASSED_ON
     found: dict[str, str] = {}
-    for folder in _FOLDERS:
-        for path in sorted((root / folder).rglob("*.py")):
-            if not set(path.parts) & set(_LEFT_OUT):
-                tree = ast.parse(path.read_text(encoding="utf-8"))
-                for sentence in _said(tree, classes, reasons=folder == "operators"):
-                    found.setdefault(sentence, path.relative_to(root).as_posix())
+    paths = [path for folder in _FOLDERS for path in sorted((root / folder).rglob("*.py"))]
+    for path in (*paths, *root.glob("preferences.py")):
+        if not set(path.parts) & set(_LEFT_OUT):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            place = path.relative_to(root)
+            for sentence in _said(tree, classes, reasons=place.parts[0] in _WITH_REASONS):
+                found.setdefault(sentence, place.as_posix())
     return found
 
 
