@@ -160,8 +160,12 @@ class Backend:
         if job.get("format", PNG8) != format:  # it read over what it does not know
             self.cancel(job["id"])
             raise ProtocolMismatch(
-                "The backend that runs is of an earlier version of Depthshot, which writes 8-bit"
-                " PNG alone; it ends by itself after its jobs, so generate again a minute later."
+                f"The backend at {self.address} is of an earlier version of Depthshot, which writes"
+                " 8-bit PNG alone; install the same version of Depthshot on both machines."
+                if self.address
+                else "The backend that runs is of an earlier version of Depthshot, which writes"
+                " 8-bit PNG alone; it ends by itself after its jobs, so generate again a minute"
+                " later."
             )
         return job["id"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.errors import DepthshotError
 
 from . import build, commands, environments, lint, suites, versions, window
-from .console import DevError, answer, say
+from .console import DevError, answer, note_omission, say, say_omissions
 
 HELP = """Usage: python3 dev.py COMMAND …
 
@@ -124,7 +124,8 @@ def _has_window() -> bool:
     except DevError as reason:
         if os.environ.get(window.VARIABLE):
             raise  # what was asked for by name is no reason to skip
-        say(f"tests/ui are skipped: {reason}")
+        note_omission(f"tests/ui are skipped: {reason}")
+        say_omissions()
         answer(str(suites.Outcome(skipped=1)))
         return False
     return True

@@ -1,15 +1,19 @@
 """What `dev.py` tells a person: on stderr, so that a command's own output stays clean."""
 
 import contextlib
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from backend.errors import DepthshotError
 
 # A step that is still running says so this often, in seconds: silence looks like a hang.
 HEARTBEAT = 20.0
+# Names a file in which several `dev.py test` in a row note what this machine cannot run.
+LEFT_OUT = "DEPTHSHOT_LEFT_OUT"
 
 
 class DevError(DepthshotError):
@@ -25,6 +29,21 @@ def say(text: str) -> None:
     """Writes one line about what is going on."""
     # In one write, or the lines of two threads run into each other.
     print(f"{text}\n", end="", file=sys.stderr, flush=True)
+
+
+def note_omission(sentence: str) -> None:
+    """Says that something is not run on this machine, and notes it for the end."""
+    say(sentence)
+    if path := os.environ.get(LEFT_OUT):
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(f"{sentence}\n")
+
+
+def say_omissions() -> None:
+    """Repeats loudly what was noted: without it, a run that is green looks like a whole one."""
+    path = Path(os.environ.get(LEFT_OUT) or os.devnull)
+    for sentence in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        say(f"!!! NOT RUN: {sentence}")
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from backend.setup.process import clean_environment
 
 from . import environments, versions
-from .console import DevError, answer, say
+from .console import DevError, answer, say, say_omissions
 from .environments import ROOT, Environment
 
 NAMES = ("backend", "blender", "ui", "gpu")
@@ -228,6 +228,7 @@ def main(
             outcome += run_suite(name, with_bpy[0], arguments)
         else:
             outcome = sum(_in_all(with_bpy, arguments), outcome)
+    say_omissions()
     answer(str(outcome))
     if outcome == Outcome():
         say("No test was run.")

@@ -11,7 +11,7 @@ from backend.setup.environment import Environment, is_ready
 from backend.setup.pythons import find
 
 from . import environments
-from .console import answer, say
+from .console import answer, note_omission, say
 
 T = TypeVar("T")
 
@@ -45,7 +45,9 @@ def usable(
         environment = environments.blender(version)
         if leave_out and not is_ready(environment) and find_python(environment.version) is None:
             major, minor = environment.version
-            say(f"{environment.name} is left out: it needs Python {major}.{minor}, not found here")
+            note_omission(
+                f"{environment.name} is left out: it needs Python {major}.{minor}, not found here"
+            )
             continue
         found.append(environment)
     return found

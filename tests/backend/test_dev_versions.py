@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.setup.environment import Environment
-from tools import environments, suites, versions
+from tools import cli, console, environments, suites, versions, window
 from tools.console import DevError
 from tools.suites import Outcome
 
@@ -45,6 +45,19 @@ def test_a_blender_without_its_python_is_left_out_and_said(monkeypatch, tmp_path
     assert [each.name for each in found] == ["blender-4.2.23", "blender-5.2.3"]
     with pytest.raises(DevError, match=r"There is no Blender 1\.0"):
         versions.usable(["1.0"], leave_out=True)
+
+
+def test_what_was_left_out_is_repeated_at_the_end(monkeypatch, tmp_path, capsys):
+    """As `.ci/run` does: one `dev.py test` after the other, each with its own last lines."""
+    monkeypatch.delenv(window.VARIABLE, raising=False)
+    monkeypatch.setenv("DEPTHSHOT_ENV_DIR", str(tmp_path))
+    monkeypatch.setenv(console.LEFT_OUT, str(tmp_path / "left-out"))
+    monkeypatch.setattr(sys, "platform", "darwin")  # has no Blender with a window to bring
+    versions.usable(["5.2.3"], leave_out=True, find_python=lambda version: None)
+    assert cli.main(["test", "--ui"]) == 0
+    last = capsys.readouterr().err.splitlines()[-2:]
+    assert last[0].startswith("!!! NOT RUN: blender-5.2.3 is left out: it needs Python 3.13")
+    assert last[1].startswith("!!! NOT RUN: tests/ui are skipped: ")
 
 
 def test_every_lock_of_a_blender_is_one_that_can_be_chosen():

@@ -20,6 +20,7 @@ BLENDERS = {"bpy", "bpy_extras", "mathutils", "bmesh", "gpu", "blf", "addon_util
 REACHABLE = (
     "bundle",
     "client",
+    "connection",
     "errors",
     "events",
     "exr_encode",
@@ -180,6 +181,12 @@ def test_what_may_be_imported_is_no_broken_rule(monkeypatch, tmp_path, file, sou
     path.parent.mkdir(parents=True)
     path.write_text(source)
     assert list(broken_rules(path)) == []
+
+
+def test_the_list_for_people_is_the_one_that_is_tested():
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    (listed,) = re.findall(r"Code outside it imports of `backend` only (.+?)\. These", text)
+    assert tuple(re.findall(r"`(\w+)`", listed)) == REACHABLE
 
 
 def test_no_module_at_the_root_hides_a_standard_one():
