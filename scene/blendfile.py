@@ -20,6 +20,10 @@ _LARGE_BLOCK = struct.Struct("<4siQqq")  # code, struct, address, bytes, count (
 _DATA = b"DATA"
 _NO_ID = {b"GLOB", b"REND", b"TEST", b"USER", b"DNA1", b"ENDB"}
 POINTER_BYTES = 8
+# Arrays of characters from this length on are text, ended by a zero byte: names, paths and the
+# like. The shorter ones are colors, axes and hashes; one of the long ones has a count of its own.
+_LEAST_TEXT = 32
+_COUNTED = {("MStringProperty", "s")}
 
 
 class BlendFileError(Exception):
@@ -43,12 +47,14 @@ class StructType:
         size: bytes.
         pointers: every pointer in it, those of nested structs too.
         noise: offset and bytes of every field in it that was asked to be told apart.
+        texts: offset and bytes of every text in it, whose rest after the first zero means nothing.
     """
 
     name: str
     size: int
     pointers: tuple[Pointer, ...]
     noise: tuple[tuple[int, int], ...]
+    texts: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,10 @@ def _raw_blocks(content: memoryview) -> Iterator[tuple[bytes, int, int, int, mem
         position += size
 
 
+_Places = list[tuple[int, int]]  # offset and bytes of each
+_Layout = tuple[list[Pointer], _Places, _Places]
+
+
 def _struct_types(dna: memoryview, noise: Set[tuple[str, str]]) -> tuple[list[StructType], int]:
     """Return the structs of the DNA1 block, and where the name lies in a data-block."""
     reader = _DnaReader(bytes(dna))
@@ -142,38 +152,44 @@ def _struct_types(dna: memoryview, noise: Set[tuple[str, str]]) -> tuple[list[St
     types = reader.strings(b"TYPE")
     lengths = reader.shorts(b"TLEN", len(types))
     fields = reader.structs(b"STRC")
-    known: dict[int, tuple[list[Pointer], list[tuple[int, int]]]] = {}
+    known: dict[int, _Layout] = {}
     names_at = -1
 
-    def layout(of: int) -> tuple[list[Pointer], list[tuple[int, int]]]:
-        """Return the pointers and the noise of one struct, nested structs included."""
+    def layout(of: int) -> _Layout:
+        """Return the pointers, the noise and the texts of one struct, nested structs included."""
         nonlocal names_at
         if of in known:
             return known[of]
         pointers: list[Pointer] = []
         noisy: list[tuple[int, int]] = []
+        texts: list[tuple[int, int]] = []
         offset = 0
         for field_type, field_name in fields.get(of, ()):
             name = names[field_name]
-            times = math.prod(int(count) for count in re.findall(r"\[(\d+)\]", name))
+            counts = [int(count) for count in re.findall(r"\[(\d+)\]", name)]
+            times = math.prod(counts)
             plain = name.lstrip("*").partition("[")[0]
             if (types[of], plain) == ("ID", "name"):
                 names_at = offset
             if name.startswith(("*", "(")):
-                size, inner, inner_noisy = POINTER_BYTES, [Pointer(0, name.startswith("**"))], []
+                size, inner = POINTER_BYTES, ([Pointer(0, name.startswith("**"))], [], [])
             else:
-                size = lengths[field_type]
-                inner, inner_noisy = layout(field_type)
+                size, inner = lengths[field_type], layout(field_type)
+                is_text = types[field_type] == "char" and counts and counts[-1] >= _LEAST_TEXT
+                if is_text and (types[of], plain) not in _COUNTED:
+                    rows = range(offset, offset + times, counts[-1])
+                    texts += [(start, counts[-1]) for start in rows]
             if (types[of], plain) in noise:
                 noisy.append((offset, times * size))
-                inner = []
-            for start in range(offset, offset + times * size, size) if inner or inner_noisy else ():
-                pointers += [Pointer(start + each.offset, each.to_pointers) for each in inner]
-                noisy += [(start + position, length) for position, length in inner_noisy]
+                inner = ([], [], [])
+            for start in range(offset, offset + times * size, size) if any(inner) else ():
+                pointers += [Pointer(start + each.offset, each.to_pointers) for each in inner[0]]
+                noisy += [(start + position, length) for position, length in inner[1]]
+                texts += [(start + position, length) for position, length in inner[2]]
             offset += times * size
         if of in fields and offset != lengths[of]:
             raise ValueError(f"struct {types[of]} has {offset} bytes, not {lengths[of]}")
-        known[of] = pointers, noisy
+        known[of] = pointers, noisy, texts
         return known[of]
 
     kinds = [StructType(types[of], lengths[of], *map(tuple, layout(of))) for of in fields]

@@ -24,7 +24,8 @@ def scene_hash(scene: bpy.types.Scene, *, frame: int, scratch: Path) -> str:
     """Return a hash of all that the scene's pictures depend on, in this file and outside it.
 
     Args:
-        scene: scene of a copy; its selection and Depthshot settings are dropped, and all strips.
+        scene: scene of a copy; its selection, Depthshot settings and output format are dropped,
+            and all strips.
         frame: the frame that it is looked at, so that the playhead makes no difference.
         scratch: where another copy is saved; it must not exist.
 
@@ -79,6 +80,8 @@ def _neutralise(scene: bpy.types.Scene, frame: int) -> None:
     # No picture shows a strip, and each names files of its own: the takes that landed before.
     for each in bpy.data.scenes:
         each.sequence_editor_clear()
+    # As the still has it; what is kept of the artist's own is how it changes colors.
+    compat.use_png16(scene.render.image_settings)
     for layer in scene.view_layers:
         layer.objects.active = None
         for thing in layer.objects:

@@ -19,11 +19,12 @@ from .blendfile import POINTER_BYTES, Block, read_blocks
 
 _POINTER = struct.Struct("<Q")
 
-# Fields that no picture depends on: the path of a scene's output, since a capture writes elsewhere,
-# and what Blender sets anew at every load, save or edit: the links between all data-blocks of one
-# kind, used or not, counters that tell when a copy is outdated, what has changed since the last
-# undo step, and the random numbers of nodes. (Blender 5 writes a scene's compositor once more, for
-# older versions, whose output node has a new number at each save.)
+# Fields that no picture depends on: the path of a scene's output, its movie codec and how much its
+# files are packed, since a capture writes its own elsewhere; and what Blender sets anew at every
+# load, save or edit: the links between all data-blocks of one kind, used or not, counters that tell
+# when a copy is outdated, what has changed since the last undo step, and the random numbers of
+# nodes. (Blender 5 writes a scene's compositor once more, for older versions, whose output node has
+# a new number at each save.)
 _NOISE = frozenset(
     {
         ("ID", "next"),
@@ -36,6 +37,15 @@ _NOISE = frozenset(
         ("CurveMapping", "changed_timestamp"),
         ("CurveProfile", "changed_timestamp"),
         ("RenderData", "pic"),
+        ("RenderData", "ffcodecdata"),
+        *(
+            ("ImageFormatData", name)
+            for name in (
+                *("flag", "quality", "compress", "exr_codec", "exr_flag", "tiff_codec"),
+                *("jp2_flag", "jp2_codec", "cineon_flag", "cineon_white", "cineon_black"),
+                *("cineon_gamma", "views_format", "stereo3d_format"),
+            )
+        ),
     }
 )
 
@@ -114,12 +124,17 @@ class _Walk:
                 self._relabel(data, offset, block.owner, to_pointers=False)
             return data
         kind = block.kind
-        if not (kind.pointers or kind.noise) or kind.size * block.count != size:
+        known = kind.pointers or kind.noise or kind.texts
+        if not known or kind.size * block.count != size:
             return block.data
         data = bytearray(block.data)
         for start in range(0, size, kind.size):
             for offset, length in kind.noise:
                 data[start + offset : start + offset + length] = bytes(length)
+            for offset, length in kind.texts:
+                # Blender writes a new text over an older one, whose end stays behind the zero.
+                place = slice(start + offset, start + offset + length)
+                data[place] = data[place].partition(b"\0")[0].ljust(length, b"\0")
             for pointer in kind.pointers:
                 self._relabel(
                     data, start + pointer.offset, block.owner, to_pointers=pointer.to_pointers

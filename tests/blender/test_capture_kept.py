@@ -152,6 +152,47 @@ def another_session(scene, tmp_path):
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "artist.blend"))
 
 
+def look_and_back(scene, tmp_path):
+    look(scene, tmp_path)
+    scene.view_settings.look = "None"
+
+
+def sets_look(scene, name):
+    try:
+        scene.view_settings.look = name
+    except TypeError:  # the view transform has no such look
+        return False
+    return True
+
+
+def view_and_back(scene, tmp_path):
+    before = scene.view_settings.view_transform
+    scene.view_settings.view_transform = "Filmic"
+    scene.view_settings.view_transform = before
+    scene.view_settings.look = "None"
+
+
+def names_and_back(scene, tmp_path):
+    for thing in (*scene.objects, *bpy.data.materials):
+        before, thing.name = thing.name, f"{thing.name} of a much longer name"
+        thing.name = before
+
+
+def the_same_format(scene, tmp_path):
+    scene.render.image_settings.file_format = "PNG"
+
+
+def another_format(scene, tmp_path):
+    settings = scene.render.image_settings
+    settings.file_format, settings.color_mode = "JPEG", "BW"
+    settings.quality, settings.compression = 40, 90
+
+
+def another_linear_format(scene, tmp_path):
+    settings = scene.render.image_settings
+    settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR", "16", "PIZ"
+
+
 def test_what_no_picture_shows_makes_no_difference(scene, tmp_path):
     key = key_of(scene, tmp_path)
     for change in (
@@ -162,6 +203,12 @@ def test_what_no_picture_shows_makes_no_difference(scene, tmp_path):
         a_take_in_this_scene,
         things_elsewhere,
         another_session,
+        look_and_back,
+        view_and_back,
+        names_and_back,
+        the_same_format,
+        another_format,
+        another_linear_format,
     ):
         change(scene, tmp_path)
         scene = bpy.data.scenes["Scene"]
@@ -222,6 +269,16 @@ def exposure(scene, tmp_path):
     scene.view_settings.exposure = 0.5
 
 
+def look(scene, tmp_path):
+    assert any(sets_look(scene, name) for name in ("AgX - Punchy", "Punchy", "High Contrast"))
+
+
+def override(scene, tmp_path):
+    settings = scene.render.image_settings
+    settings.color_management = "OVERRIDE"
+    settings.view_settings.view_transform = "Raw"
+
+
 def samples(scene, tmp_path):
     scene.cycles.samples = 2
 
@@ -253,6 +310,8 @@ def test_whatever_a_picture_may_show_makes_a_difference(scene, tmp_path):
         hidden,
         world,
         exposure,
+        look,
+        override,
         samples,
         resolution,
         custom_property_that_may_drive,
