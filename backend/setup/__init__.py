@@ -11,5 +11,7 @@ Python, or in any Python that runs `dev.py`.
     environment.py  an environment from lock files, with the stamp that says it is whole
     progress.py     how far it is, and the wish to stop
     place.py        the artist's environment: where it is, what it needs, in which state it is
-    install.py      install and remove it
+    install.py      make it
+    ours.py         what in a data folder Depthshot has made itself
+    removal.py      remove that, and nothing else
 """
