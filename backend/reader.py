@@ -73,9 +73,8 @@ class ShotReader:
             if mark is not None and mark.generated:
                 marks.append(mark)
                 self._warn(
-                    f"The still '{still.image}' is generated in part already"
-                    f" ({mark.model or 'as its own mark says'}); all of it counts as seen, so the"
-                    " mask shows only what is generated anew."
+                    f"The still is generated in part already, {_made_by(mark)}; all of it counts as"
+                    " seen, so the mask shows only what is generated anew."
                 )
         return tuple(marks)
 
@@ -176,3 +175,11 @@ class ShotReader:
 
     def _warn(self, message: str) -> None:
         self._warnings[message] = None
+
+
+def _made_by(mark: Mark) -> str:
+    """Return what generated a picture, in words; its mark names models with their revisions."""
+    if not mark.model:
+        return "as its own mark says"
+    models = [each.rpartition(" ")[0] or each for each in mark.model.split(", ")]
+    return f"by the model{'s' if len(models) > 1 else ''} {', '.join(models)}"

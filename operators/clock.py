@@ -7,8 +7,8 @@ from collections.abc import Callable
 from enum import Enum
 
 # Before this share is done, or this time has passed, an estimate would only jump about.
-_LEAST_SHARE = 0.05
-_LEAST_SECONDS = 2.0
+_LEAST_SHARE = 0.1
+_LEAST_SECONDS = 5.0
 
 
 class Stage(Enum):

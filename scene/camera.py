@@ -86,6 +86,24 @@ def picture_size(render: object) -> tuple[int, int]:
     return render.resolution_x * percentage // 100, render.resolution_y * percentage // 100
 
 
+def check_perspective(name: str, kind: str, *, frame: int) -> None:
+    """Refuse a camera of another type.
+
+    Args:
+        name: The camera object's name.
+        kind: Its type, as Blender names it.
+        frame: The frame at which it has that type.
+
+    Raises:
+        CaptureError: it is no perspective camera.
+    """
+    if kind != "PERSP":
+        raise CaptureError(
+            f"Camera '{name}' is {_TYPE_NAMES.get(kind, kind.lower())} at frame {frame}; Depthshot"
+            " needs a perspective camera (Camera properties > Lens > Type)."
+        )
+
+
 def wire_camera(facts: CameraFacts, picture: Picture) -> Camera:
     """Return the camera in the shot's convention: pixels of the picture, metres, rigid.
 
@@ -93,12 +111,7 @@ def wire_camera(facts: CameraFacts, picture: Picture) -> Camera:
         CaptureError: the camera is no perspective camera, or its matrix is sheared, mirrored or
             flat; the message names camera and frame.
     """
-    if facts.type != "PERSP":
-        kind = _TYPE_NAMES.get(facts.type, facts.type.lower())
-        raise CaptureError(
-            f"Camera '{facts.name}' is {kind} at frame {facts.frame}; Depthshot needs a"
-            " perspective camera (Camera properties > Lens > Type)."
-        )
+    check_perspective(facts.name, facts.type, frame=facts.frame)
     horizontal = facts.sensor_fit == "HORIZONTAL" or (
         facts.sensor_fit == "AUTO"
         and picture.width * picture.aspect_x >= picture.height * picture.aspect_y

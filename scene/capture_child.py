@@ -15,6 +15,7 @@ import errno
 import importlib
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -336,6 +337,13 @@ def system_reason(details: str) -> str:
     return next((each for each in words if each in details), "")
 
 
+def blender_reason(details: str) -> str:
+    """Return the last error of Blender's own that `details` of a failure quote, "" without one."""
+    # Not behind a name: what Python says of its own errors is not for the artist.
+    said = re.findall(r"(?:^|: )Error: (.+?)\.?$", details, re.MULTILINE)
+    return said[-1].strip() if said else ""
+
+
 def main(work: Callable[[Job], int]) -> None:
     """Do the job named on the command line and end the process with its code."""
     code, job = FAILED, None
@@ -349,7 +357,8 @@ def main(work: Callable[[Job], int]) -> None:
             if code == FAILED:
                 traceback.print_exc()
                 if job is not None:
-                    job.say("failed", reason=system_reason(traceback.format_exc()))
+                    details = traceback.format_exc()
+                    job.say("failed", reason=system_reason(details) or blender_reason(details))
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

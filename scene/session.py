@@ -8,7 +8,7 @@ import bpy
 
 from ..backend.errors import CaptureError
 from ..backend.wire import MAX_FRAMES, MAX_PIXELS, MAX_SIDE
-from .camera import Picture, picture_size
+from .camera import Picture, check_perspective, picture_size
 from .drivers import broken_drivers
 from .settings import CaptureSettings
 from .worn_takes import check_worn
@@ -30,9 +30,9 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
     """Refuse what can be seen to be wrong without rendering.
 
     Raises:
-        CaptureError: no camera, no view layer, no frames, frame step, time remapping, blocked
-            drivers, a still outside the range, a take in the still that is gone, or a picture
-            beyond the limits.
+        CaptureError: no camera or no perspective one, no view layer, no frames, frame step, time
+            remapping, blocked drivers, a still outside the range, a take in the still that is gone,
+            or a picture beyond the limits.
     """
     frames, render = settings.frames, scene.render
     if not frames:
@@ -71,6 +71,11 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
         raise CaptureError(
             f"Scene '{scene.name}' has no active camera; choose one in Scene properties > Camera."
         )
+    camera = scene.camera
+    known = camera is not None and camera.type == "CAMERA" and not markers
+    # A type that is animated may be another one in the shot.
+    if known and (camera.data.animation_data is None or scene.frame_current in frames):
+        check_perspective(camera.name, camera.data.type, frame=scene.frame_current)
     if not any(layer.use for layer in scene.view_layers):
         raise CaptureError(
             f"Scene '{scene.name}' has no view layer that is rendered; turn on View Layer"

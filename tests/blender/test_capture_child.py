@@ -1,5 +1,6 @@
 """The second Blender itself: where it writes, what it tells, how it leaves."""
 
+import json
 import os
 import subprocess
 import sys
@@ -118,6 +119,31 @@ def test_a_failure_while_the_parent_goes_does_not_keep_the_folder(tmp_path):
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert ended.returncode == 9
     assert not work.exists()
+
+
+DENOISE = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("child", sys.argv[1])
+child = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(child)
+
+def fail(job):
+    raise RuntimeError("Error: Warning first\\nError: Failed to denoise, build has no denoiser\\n")
+
+sys.argv = [sys.argv[1], "--", sys.argv[2]]
+child.main(fail)
+"""
+
+
+def test_blenders_own_last_error_is_told(tmp_path):
+    (tmp_path / "job.json").write_text("{}")
+    (tmp_path / "fail.py").write_text(DENOISE)
+    script = Path(fingerprint.__file__).with_name("capture_child.py")
+    command = [sys.executable, tmp_path / "fail.py", script, tmp_path / "job.json"]
+    ended = subprocess.run(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert ended.returncode == 3
+    (event,) = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert event == {"kind": "failed", "reason": "Failed to denoise, build has no denoiser"}
 
 
 @pytest.mark.parametrize(("other", "same"), [(b"seen", True), (b"else", False)])

@@ -67,6 +67,14 @@ def break_selection(scene):
     scene.depthshot.target = "PROJECTED"
 
 
+def break_lens(scene):
+    scene.camera.data.type = "ORTHO"
+
+
+def break_panorama(scene):
+    scene.camera.data.type = "PANO"
+
+
 def break_camera_type(scene):
     scene.depthshot.target = "PLANE"
     scene.camera.data.type = "ORTHO"
@@ -84,7 +92,9 @@ def break_camera_type(scene):
         (break_lost_image, "The still's image '/nowhere/still.png' is not there"),
         (break_frame_step, "frame step of 2"),
         (break_selection, "No mesh object is selected"),
-        (break_camera_type, "“Camera” is no perspective camera"),
+        (break_camera_type, "Camera 'Camera' is orthographic at frame 1"),
+        (break_lens, "Camera 'Camera' is orthographic at frame 1; Depthshot needs a perspective"),
+        (break_panorama, "Camera 'Camera' is panoramic at frame 1"),
     ],
 )
 def test_generate_is_grey_and_says_why(scene, broken, reason):
@@ -304,6 +314,12 @@ def test_the_clock_never_goes_back_and_estimates_from_what_was_done():
     now = 101.0
     clock.at(Stage.CAPTURE, 1.0)
     assert clock.seconds_left() is None, "too early to tell"
+    now = 110.0
+    slow = Clock(now=lambda: now)
+    slow.at(Stage.CAPTURE, 0.0)
+    now = 160.0
+    slow.at(Stage.CAPTURE, 0.18)
+    assert slow.seconds_left() is None, "what begins slowly says little of the rest"
     now = 110.0
     assert clock.share == pytest.approx(0.5)
     assert clock.seconds_left() == pytest.approx(10.0)
