@@ -100,6 +100,10 @@ class Care:
             return None
         return f"{self._chore.label} the backend; wait until that has ended"
 
+    def found_nothing(self, data: Path) -> bool:
+        """Return whether nothing to remove was found in a data folder when it was counted."""
+        return data == self._data and self._size == 0
+
     def begin(self, chore: Chore) -> None:
         """Begin a chore; there must be none."""
         self.message, self.failed, self.notes = "", False, ()

@@ -121,7 +121,9 @@ class DEPTHSHOT_OT_backend_remove(DoesChore):
     def poll(cls, context: Context) -> bool:
         """Grey while something else is done, or when there is nothing."""
         reason = busy()
-        if reason is None and not is_folder(preferences(context).data):
+        data = preferences(context).data
+        # A folder without anything, or in which nothing of ours was found when it was last counted.
+        if reason is None and (not is_folder(data) or care.found_nothing(data)):
             reason = "There is nothing to remove"
         if reason is not None:
             cls.poll_message_set(reason)

@@ -5,14 +5,18 @@ Blender reads an operator's properties from its annotations as they stand, so th
 """
 
 from pathlib import Path
+from statistics import fmean
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
 from ..backend.errors import DepthshotError
+from ..backend.take import read_take
 from ..scene.compat import RELATIVE_PATH
 from ..scene.lost_takes import find_again
+
+GONE = "The last take's folder is gone: '{}'. Bring it back, or show where it is now"
 
 
 def gone(folder: Path) -> str:
@@ -58,6 +62,10 @@ class DEPTHSHOT_OT_find_take(Operator):
         except DepthshotError as reason:
             self.report({"ERROR"}, str(reason))
             return {"CANCELLED"}
+        status = context.window_manager.depthshot
+        if status.take and Path(status.take) == Path(self.lost):
+            status.take = str(folder)
+            status.generated = fmean(read_take(folder).generated)
         self.report({"INFO"}, f"{count} strips and images show the take in '{folder}' now.")
         return {"FINISHED"}
 

@@ -59,7 +59,8 @@ class DEPTHSHOT_OT_place_take(Operator):
         if not properties.directory:
             return cls.bl_description
         target = find_target(properties.target)
-        reason = target.why_not(context)
+        folder = Path(bpy.path.abspath(properties.directory))
+        reason = target.why_not(context) if folder.is_dir() else "The take's folder is gone"
         return f"{target.HELP}.\nNot now: {reason}" if reason else target.HELP
 
     def invoke(self, context: Context, event: Event) -> set[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from bpy.types import Context, Panel, Scene, UILayout
 
 from ..backend.models import cards
 from ..backend.models.card import Card
+from ..operators.find import GONE
 from ..operators.interface import landing_undone
 from ..operators.request import why_not
 from ..operators.runner import runner
@@ -165,7 +168,13 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
         shot = _shot_scene(context)
         status = context.window_manager.depthshot
         column = self.column()
-        column.label(text=f"{status.generated:.0%} of the pixels are generated")
+        there = Path(status.take).is_dir()
+        if there:
+            column.label(text=f"{status.generated:.0%} of the pixels are generated")
+        else:
+            paragraph(column, context, GONE.format(status.take), icon="ERROR")
+            find = column.operator("depthshot.find_take", icon="VIEWZOOM")
+            find.lost = status.take
         column.label(text="Place it as")
         places = column.column(align=True)
         for target in TARGETS:
@@ -173,7 +182,7 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
             if shot != context.scene:
                 row.context_pointer_set("scene", shot)
             possible = shot != context.scene or target.why_not(context) is None
-            row.enabled = possible and not runner.running
+            row.enabled = possible and there and not runner.running
             button = row.operator("depthshot.place_take", text=target.LABEL)
             button.target = target.ID
             button.directory = status.take

@@ -19,15 +19,21 @@ from .worn_takes import lost_images
 
 def lost_take(strip: bpy.types.Strip | None) -> Path | None:
     """Return the folder of the take that a strip showed, where it is gone; None for any other."""
-    pictures = None if strip is None else strip_folder(strip)
+    return None if strip is None else _lost(strip_folder(strip))
+
+
+def _lost(pictures: Path | None) -> Path | None:
+    """Return the folder of the take whose pictures should be in `pictures`, where it is gone."""
     if pictures is None or pictures.name not in (FRAMES, LINEAR) or pictures.is_dir():
         return None
     return pictures.parent
 
 
 def lost_in_file() -> list[Path]:
-    """Return the folders that images of the open file look for takes in and that are gone."""
-    return sorted({first.parent.parent for first in _own_images().values()})
+    """Return the folders of lost takes that strips and images of the open file look for."""
+    lost = {first.parent.parent for first in _own_images().values()}
+    folders = {strip_folder(strip) for strip in _strips()}
+    return sorted(lost | {take for folder in folders if (take := _lost(folder)) is not None})
 
 
 def fitting_takes(strip: bpy.types.Strip, folders: tuple[Path, ...]) -> list[FoundTake]:

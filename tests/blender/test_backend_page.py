@@ -107,6 +107,16 @@ def test_with_nothing_installed_it_says_so_and_what_it_needs(page):
     assert [can(name) for name in ("start", "stop", "doctor", "log")] == [False] * 4
 
 
+def test_an_empty_data_folder_has_nothing_to_remove(page, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    draw(page)
+    wait_until(lambda: care.ask() or care.seen is not None)
+    assert not can("remove")
+    with pytest.raises(RuntimeError, match="There is nothing to remove"):
+        OPERATORS.backend_remove()
+
+
 def test_without_online_access_it_says_what_needs_it_and_shows_the_switch(page):
     bpy.context.preferences.system.use_online_access = False
     assert not can("install")

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import bpy
 import pytest
 from bl_ext.devrepo.depthshot.backend.errors import TakeError, TargetError
-from bl_ext.devrepo.depthshot.panels import sequencer
+from bl_ext.devrepo.depthshot.operators.place import DEPTHSHOT_OT_place_take
+from bl_ext.devrepo.depthshot.panels import sequencer, sidebar
 from bl_ext.devrepo.depthshot.scene import compat, lost_takes
 from bl_ext.devrepo.depthshot.scene.lost_takes import (
     find_again,
@@ -14,10 +15,11 @@ from bl_ext.devrepo.depthshot.scene.lost_takes import (
     lost_in_file,
     lost_take,
 )
-from bl_ext.devrepo.depthshot.scene.targets import find_target
+from bl_ext.devrepo.depthshot.scene.targets import TARGETS, find_target
 from bl_ext.devrepo.depthshot.scene.worn_takes import lost_images
 
 from tests.blender import movies, shots, takes
+from tests.blender.test_panels import drawn_layout, names
 from tests.blender.test_sequencer_panels import MENU, TAKE, draw, labels
 from tests.blender.test_sequencer_takes import finished
 
@@ -60,6 +62,31 @@ def test_found_again_by_strips_and_images_alike(strip, tmp_path):
     assert lost_images() == {}
     assert strip.directory == f"{tmp_path / 'moved/one/frames'}/"
     assert bpy.data.images["one frames"].filepath == str(tmp_path / "moved/one/frames/0005.png")
+
+
+def test_a_take_that_landed_as_a_strip_alone_is_missed_too(strip, tmp_path):
+    bpy.data.images.remove(bpy.data.images["one frames"])
+    assert lost_in_file() == [tmp_path / "takes/one"]
+
+
+def test_the_last_take_says_that_its_folder_is_gone(strip, tmp_path):
+    status = bpy.context.window_manager.depthshot
+    status.take = str(tmp_path / "takes/one")
+    bpy.context.window.scene = bpy.data.scenes["Shot"]
+    layout = drawn_layout(sidebar.DEPTHSHOT_PT_last_take)
+    said = " ".join(names(layout.drawn, "label"))
+    assert "The last take's folder is gone" in said and "of the pixels" not in said
+    find, *others = layout.buttons
+    assert find[0].lost == status.take
+    places = [(button, on) for button, on in others if hasattr(button, "target")]
+    assert len(places) == len(TARGETS) and not any(on for _, on in places)
+    described = DEPTHSHOT_OT_place_take.description(bpy.context, places[0][0])
+    assert described.endswith("Not now: The take's folder is gone")
+    bpy.ops.depthshot.find_take(lost=status.take, directory=f"{tmp_path / 'moved/one'}/")
+    assert status.take == str(tmp_path / "moved/one")
+    buttons = drawn_layout(sidebar.DEPTHSHOT_PT_last_take).buttons
+    assert not hasattr(buttons[0][0], "lost")
+    status.take = ""
 
 
 def test_another_folder_is_refused_and_changes_nothing(strip, tmp_path):

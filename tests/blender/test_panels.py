@@ -208,9 +208,9 @@ def test_an_error_makes_way_for_another_reason_why_nothing_can_be_generated(stat
     assert ("label", "48 frames.", "INFO") in draw(sidebar.DEPTHSHOT_PT_take)
 
 
-def test_the_last_take_says_how_much_of_it_is_generated(status):
+def test_the_last_take_says_how_much_of_it_is_generated(status, tmp_path):
     assert not sidebar.DEPTHSHOT_PT_last_take.poll(bpy.context)
-    status.take = "/somewhere"
+    status.take = str(tmp_path)
     status.generated = 0.123
     assert sidebar.DEPTHSHOT_PT_last_take.poll(bpy.context)
     drawn = draw(sidebar.DEPTHSHOT_PT_last_take)
@@ -219,13 +219,13 @@ def test_the_last_take_says_how_much_of_it_is_generated(status):
     assert names(drawn, "operator") == [*places, "depthshot.show_take", "depthshot.open_folder"]
 
 
-def test_the_last_take_can_be_placed_as_what_is_possible_now(status):
-    status.take = "/somewhere"
+def test_the_last_take_can_be_placed_as_what_is_possible_now(status, tmp_path):
+    status.take = str(tmp_path)
     furnish(bpy.context.scene)
     buttons = drawn_layout(sidebar.DEPTHSHOT_PT_last_take).buttons[: len(TARGETS)]
     assert [button.text for button, _ in buttons] == [target.LABEL for target in TARGETS]
     assert [button.target for button, _ in buttons] == [target.ID for target in TARGETS]
-    assert {button.directory for button, _ in buttons} == {"/somewhere"}
+    assert {button.directory for button, _ in buttons} == {str(tmp_path)}
     assert all(enabled for _, enabled in buttons)
     bpy.context.scene.camera = None
     buttons = drawn_layout(sidebar.DEPTHSHOT_PT_last_take).buttons[: len(TARGETS)]
