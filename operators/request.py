@@ -20,7 +20,7 @@ from ..backend.errors import (
 from ..backend.formats import EXR
 from ..backend.models import find_card
 from ..backend.models.card import Value
-from ..backend.setup.place import Kind, examine, is_file, put_back
+from ..backend.setup.place import Kind, examine, is_file, is_folder, put_back
 from ..preferences import Preferences, preferences
 from ..properties import setting_values
 from ..scene.capture import CaptureSettings
@@ -30,6 +30,8 @@ from ..scene.targets import chosen_place, find_target
 from .backend_place import check_elsewhere
 from .folders import check_takes_folder
 from .pending import MOST_LETTERS
+
+_PAGE = "in Edit > Preferences > Add-ons > Depthshot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,9 @@ def why_not(context: Context) -> str | None:
         check_scene(context.scene, _capture_settings(context.scene))
         _check_target(context)
         _check_format(context.scene)
+        stored = preferences(context)
+        check_paths(stored)
+        _check_backend_is_there(stored)
     except DepthshotError as reason:
         return str(reason)
     return None
@@ -134,20 +139,37 @@ def _check_backend(stored: Preferences) -> None:
     check_elsewhere(stored)
     if stored.elsewhere is not None:
         return
-    where = "in Edit > Preferences > Add-ons > Depthshot"
-    if not stored.own_environment:
-        if not is_file(stored.backend_python):
-            raise BackendNotStarted(
-                f"There is no Python at '{stored.backend_python}', which Backend Python {where}"
-                " names; choose another, or empty the field and press Install there."
-            )
+    _check_python(stored)
+    if stored.own_environment:
+        put_back(stored.data)
+        _check_environment(stored)
+
+
+def _check_backend_is_there(stored: Preferences) -> None:
+    """See that there is a backend to start, by no more than a look or two at each redraw."""
+    if stored.elsewhere is not None:
         return
-    put_back(stored.data)
+    _check_python(stored)
+    if stored.own_environment and not any(
+        is_folder(stored.data / name) for name in ("env", "env-before")
+    ):
+        _check_environment(stored)
+
+
+def _check_python(stored: Preferences) -> None:
+    if not stored.own_environment and not is_file(stored.backend_python):
+        raise BackendNotStarted(
+            f"There is no Python at '{stored.backend_python}', which Backend Python {_PAGE}"
+            " names; choose another, or empty the field and press Install there."
+        )
+
+
+def _check_environment(stored: Preferences) -> None:
     found = examine(stored.data, chosen=stored.device)
     if found.kind is Kind.MISSING:
-        raise BackendNotStarted(f"The backend is not installed; press Install {where}.")
+        raise BackendNotStarted(f"The backend is not installed; press Install {_PAGE}.")
     if not found.usable:
-        raise BackendNotStarted(f"The backend cannot be used: {found.words} It is {where}.")
+        raise BackendNotStarted(f"The backend cannot be used: {found.words} It is {_PAGE}.")
 
 
 def _check_target(context: Context) -> None:

@@ -55,7 +55,7 @@ def empty_scene():
 
 
 @pytest.fixture
-def unsaved(empty_scene):
+def unsaved(empty_scene, backend_python):
     """A tiny scene to generate from, in no file."""
     from tests.blender.generations import furnish
 

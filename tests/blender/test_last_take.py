@@ -71,7 +71,7 @@ def test_a_take_that_is_on_its_way_is_not_forgotten(placed, monkeypatch):
     assert status().take == str(placed)
 
 
-def test_from_its_edit_scene_the_shot_is_generated(placed):
+def test_from_its_edit_scene_the_shot_is_generated(placed, backend_python):
     shot = bpy.context.scene
     edit = bpy.data.scenes[status().scene]
     shot.depthshot.seed = 12

@@ -97,7 +97,7 @@ def break_camera_type(scene):
         (break_panorama, "Camera 'Camera' is panoramic at frame 1"),
     ],
 )
-def test_generate_is_grey_and_says_why(scene, broken, reason):
+def test_generate_is_grey_and_says_why(scene, backend_python, broken, reason):
     broken(scene)
     assert bpy.ops.depthshot.generate.poll() == (reason is None)
     if reason is None:

@@ -180,7 +180,7 @@ def test_generate_gives_way_to_progress_and_cancel(status, monkeypatch):
     assert ("label", "Copying the file held Blender up for 0.25 s", "NONE") in drawn
 
 
-def test_the_end_and_the_warnings_are_shown(status):
+def test_the_end_and_the_warnings_are_shown(status, backend_python):
     furnish(bpy.context.scene)
     status.message = "The backend ended."
     status.failed = True
@@ -193,7 +193,7 @@ def test_the_end_and_the_warnings_are_shown(status):
     assert ("label", "The backend ended.", "INFO") in draw(sidebar.DEPTHSHOT_PT_take)
 
 
-def test_an_error_makes_way_for_another_reason_why_nothing_can_be_generated(status):
+def test_an_error_makes_way_for_another_reason_why_nothing_can_be_generated(status, backend_python):
     settings = furnish(bpy.context.scene).depthshot
     status.message = "The backend ended."
     status.failed = True

@@ -130,7 +130,7 @@ def test_without_a_scene_in_the_sequencer(scene):
     assert labels(MENU) == ["There is no other take that fits this strip"]
 
 
-def test_generate_is_of_the_shot_and_not_of_the_edit(strip):
+def test_generate_is_of_the_shot_and_not_of_the_edit(strip, backend_python):
     bpy.context.window.scene = strip.id_data
     drawn = draw(SHOT)
     assert names(drawn, "prop") == []
