@@ -253,7 +253,7 @@ def test_a_failing_second_blender_gives_one_sentence_and_a_log(scene, tmp_path):
     assert partial(tmp_path) == []
 
 
-def test_what_python_says_of_a_failure_stays_in_the_log(scene, tmp_path):
+def test_what_blender_says_of_a_failure_is_told_and_the_traceback_stays_in_the_log(scene, tmp_path):
     running = shots.start(scene, tmp_path)
     (work,) = tmp_path.glob("*.partial")
     (work / "copy.blend").write_bytes(b"no file of Blender's")
@@ -261,9 +261,10 @@ def test_what_python_says_of_a_failure_stays_in_the_log(scene, tmp_path):
         shots.finish(running)
     log = tmp_path / "failed-capture.log"
     assert "Error" in log.read_text()
-    assert str(failed.value) == (
-        f"The second Blender failed while opening the copy; its log '{log}' has the details."
-    )
+    words = str(failed.value)
+    assert words.startswith("The second Blender failed (") and "copy.blend" in words
+    assert "Traceback" not in words and "Error" not in words
+    assert words.endswith(f") while opening the copy; its log '{log}' has the details.")
 
 
 @pytest.mark.parametrize("unit", [1, 0.5])
