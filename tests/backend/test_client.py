@@ -182,10 +182,11 @@ def test_a_server_file_is_removed_by_its_own_server_alone(tmp_path):
 
 
 def serve_protocol(data: Path, protocol: int) -> subprocess.Popen:
-    """Start a real server that speaks another protocol version."""
+    """Start a real server that speaks another protocol version, as a Blender would."""
     code = (
         "import sys, backend.wire; backend.wire.PROTOCOL = int(sys.argv[1]);"
-        "from backend.cli import main; sys.exit(main(['serve', '--data', sys.argv[2]]))"
+        "from backend.cli import main;"
+        "sys.exit(main(['serve', '--lease', '60', '--data', sys.argv[2]]))"
     )
     return subprocess.Popen([PYTHON, "-c", code, str(protocol), str(data)], cwd=ROOT)
 
