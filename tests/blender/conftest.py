@@ -108,3 +108,10 @@ def backend(backend_python):
     backend = Backend.start_or_attach(stored.backend_python, ROOT, stored.data)
     yield backend
     backend.close()
+
+
+@pytest.fixture
+def own_jobs(backend):
+    """Returns the jobs that the backend has had since the test began: tests share one."""
+    before = {job["id"] for job in backend.jobs()}
+    return lambda: [job for job in backend.jobs() if job["id"] not in before]

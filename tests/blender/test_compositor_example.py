@@ -36,7 +36,7 @@ def test_added_things_stand_in_front_of_and_behind_generated_pixels(backend_pyth
     ended = run(out, *size, "--model", "projection", DEPTHSHOT_DATA_DIR=str(tmp_path / "data"))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert (out / "pictures.jpg").is_file()
-    (folder,) = (out / "depthshot").iterdir()
+    (folder,) = (out / "depthshot").glob("[!.]*")
     shown = takes.read(out / "compositing.png")
     taken = takes.read(folder / f"frames/{FRAMES:04d}.png")
     generated = takes.read(folder / f"mask/{FRAMES:04d}.png")[..., 0] == 255
@@ -62,4 +62,4 @@ def test_a_take_made_before_is_used_and_a_missing_one_is_said(tmp_path):
     (tmp_path / "none").mkdir()
     ended = run(tmp_path / "out", "--take", tmp_path / "none")
     assert ended.returncode == 1
-    assert "'none' is no finished take" in ended.stdout + ended.stderr
+    assert "'none' is no take; choose the folder" in ended.stdout + ended.stderr

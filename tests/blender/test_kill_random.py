@@ -77,7 +77,7 @@ def check_whole(take, true):
 
 
 @pytest.mark.parametrize("number", KILLS, ids=kills.name)
-def test_random_kill_of_blender(true, backend, tmp_path, number):
+def test_random_kill_of_blender(true, own_jobs, tmp_path, number):
     draw = kills.draws("blender", number)
     stage, seconds = draw.choice([*Stage][:-1]), draw.uniform(0, LONGEST)
     said = f"seed {kills.SEED}, kill {number}: {seconds:.2f} s into {stage.name}"
@@ -101,10 +101,10 @@ def test_random_kill_of_blender(true, backend, tmp_path, number):
     if noted is not None:
         generation = run(Generation.resume(noted, preferences(bpy.context)))
         if generation.message == NEVER_RECEIVED:  # it was killed while it sent
-            assert backend.jobs() == [], said
+            assert own_jobs() == [], said
             generation = run(start())
     else:  # it was killed before there was a job, or after its take had landed
-        assert backend.jobs() == [], said
+        assert own_jobs() == [], said
         generation = run(start())
     assert generation.outcome is Outcome.DONE, f"{generation.message}; {said}"
     check_whole(generation.folder, true)

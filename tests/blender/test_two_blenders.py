@@ -38,7 +38,7 @@ def long_enough(scene):
     return Path(bpy.data.filepath)
 
 
-def test_two_on_one_backend(shot, backend, tmp_path):
+def test_two_on_one_backend(shot, own_jobs, tmp_path):
     first = long_enough(shot)
     second = tmp_path / "elsewhere" / "second.blend"
     second.parent.mkdir()
@@ -54,7 +54,7 @@ def test_two_on_one_backend(shot, backend, tmp_path):
         "both had the server that was there"
     )
     assert waiting() == []
-    assert backend.jobs() == []
+    assert own_jobs() == []
 
 
 def test_two_on_one_file(shot, backend):
@@ -78,7 +78,7 @@ def test_two_on_one_file(shot, backend):
     assert waiting() == []
 
 
-def test_the_job_of_a_blender_that_was_killed_is_taken_in_by_the_other(shot, backend):
+def test_the_job_of_a_blender_that_was_killed_is_taken_in_by_the_other(shot, own_jobs):
     with Artist(long_enough(shot)) as artist:
         assert artist.until(Stage.RUN.label)
         artist.kill()
@@ -87,7 +87,7 @@ def test_the_job_of_a_blender_that_was_killed_is_taken_in_by_the_other(shot, bac
     generation = run(Generation.resume(noted, preferences(bpy.context)))
     assert generation.outcome is Outcome.DONE, generation.message
     assert verify_take(generation.folder).frames == 40
-    assert (claim(), waiting(), backend.jobs()) == (None, [], [])
+    assert (claim(), waiting(), own_jobs()) == (None, [], [])
 
 
 def test_a_backend_of_another_version_is_said_and_changes_nothing(shot, stored, tmp_path):
