@@ -137,7 +137,9 @@ def test_a_suite_is_ended_once_it_is_told_to(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent otherwise there")
 def test_ctrl_c_ends_all_that_runs():
     script = (
-        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
+        # A shell has what it starts in the background ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tools import versions\n"
         "from tests.backend.test_dev_versions import here\n"
         "def run(environment, output, stop):\n"
