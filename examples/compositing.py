@@ -23,7 +23,7 @@ import numpy as np
 from bl_ext.devrepo.depthshot.backend.errors import DepthshotError
 from bl_ext.devrepo.depthshot.backend.take import FRAMES, MASKS, Take, frame_name, read_take
 from bl_ext.devrepo.depthshot.preferences import EXTENSION, PYTHON_VARIABLE
-from bl_ext.devrepo.depthshot.scene.compat import RENDER_LAYERS, compositor_tree
+from bl_ext.devrepo.depthshot.scene.compat import RENDER_LAYERS, compositor_tree, weigh_by_alpha
 from bl_ext.devrepo.depthshot.scene.targets import compositor
 
 from examples.command import add_scene_options
@@ -129,7 +129,7 @@ def composite(scene: bpy.types.Scene) -> None:
     added.scene, added.layer = scene, ADDED
     added.location = (shot.location.x, shot.location.y - 400)
     nearer = tree.nodes.new("CompositorNodeZcombine")
-    nearer.inputs["Use Alpha"].default_value = True
+    weigh_by_alpha(nearer)
     nearer.location = (shot.location.x + shot.width + 80, shot.location.y - 200)
     sources = (added, added, take, take)
     for index, (node, name) in enumerate(zip(sources, ("Image", "Depth") * 2, strict=True)):

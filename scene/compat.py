@@ -236,3 +236,11 @@ def strip_inputs(strip: bpy.types.Strip) -> list[bpy.types.Strip]:
         for name in ("input_1", "input_2")
         if (found := getattr(strip, name, None)) is not None
     ]
+
+
+def weigh_by_alpha(combine: bpy.types.Node) -> None:
+    """Have a Z Combine node weigh both pictures by alpha too; an input in later Blenders."""
+    if "Use Alpha" in combine.inputs:
+        combine.inputs["Use Alpha"].default_value = True
+    else:
+        combine.use_alpha = True
