@@ -389,14 +389,3 @@ def test_cancel_does_not_wait_for_what_a_program_has_left_behind(tmp_path):
     thread.join(WAIT / 10)
     assert ended
     wait_until(lambda: gone(numbers[0]))
-
-
-def test_blenders_python_comes_first_then_one_of_the_system(tmp_path):
-    from backend.setup import pythons
-
-    version = sys.version_info[:2]
-    assert pythons.for_backend(sys.executable) == (Path(sys.executable), version)
-    # As with a Blender whose Python cannot make environments.
-    found = pythons.for_backend("/nowhere/python", accepted=(version,))
-    assert found is not None and found[1] == version
-    assert pythons.for_backend("/nowhere/python", accepted=((3, 99),), path="") is None
