@@ -19,6 +19,7 @@ import re
 import shutil
 import sys
 import threading
+import time
 import traceback
 import types
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from pathlib import Path
 import bpy
 
 OK, REFUSED, FAILED, ORPHANED = 0, 2, 3, 9
+REMOVALS, PAUSE = 10, 0.05  # seconds between removals of the folder when the parent is gone
 LINEAR_FORMATS = {"OPEN_EXR", "OPEN_EXR_MULTILAYER", "HDR", "CINEON", "DPX"}
 
 
@@ -56,6 +58,10 @@ child_stills = importlib.import_module(f"{_PACKAGE}.child_stills")
 simulations = importlib.import_module(f"{_PACKAGE}.simulations")
 
 
+# Held for good by what ends this process: nothing is begun, told or ended beside it.
+_leaving = threading.Lock()
+
+
 class Job:
     """The job's settings as attributes, and the file that events go to."""
 
@@ -65,15 +71,12 @@ class Job:
 
     def say(self, kind: str, **values: object) -> None:
         """Append one event; opened anew each time so that it is on disk when this returns."""
-        with (self.work / "events.jsonl").open("a", encoding="utf-8") as stream:
+        with _leaving, (self.work / "events.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"kind": kind, **values}) + "\n")
 
     def frames(self) -> range:
         """Return the frames of the shot."""
         return range(self.frame_start, self.frame_end + 1)
-
-
-_leaving = threading.Lock()
 
 
 def follow_parent(work: Path) -> None:
@@ -83,10 +86,12 @@ def follow_parent(work: Path) -> None:
         # os.read, because a thread blocked in sys.stdin's own buffer aborts a normal exit.
         while os.read(0, 1):
             pass
-        # Held for good, so that a render which fails as its folder goes cannot end us first.
         _leaving.acquire()
-        for _ in range(5):  # Blender may be writing a file just now
+        # A frame that is being rendered just now makes its folder again; the next one waits.
+        for _ in range(REMOVALS):
             shutil.rmtree(work, ignore_errors=True)
+            time.sleep(PAUSE)
+        shutil.rmtree(work, ignore_errors=True)
         os._exit(ORPHANED)
 
     threading.Thread(target=wait, daemon=True).start()

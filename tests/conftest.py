@@ -16,9 +16,13 @@ collect_ignore = [] if importlib.util.find_spec("bpy") else ["blender"]
 
 @pytest.fixture(scope="session", autouse=True)
 def own_user_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights, jobs and tokens lie in the user's data folder: tests get one of their own."""
+    """Weights, jobs and tokens lie in the user's data folder: tests get one of their own.
+
+    What they leave out of runs that they try is not what this run leaves out either.
+    """
     folder = tmp_path_factory.mktemp("user-data")
     with pytest.MonkeyPatch.context() as patch:
         for variable in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
             patch.setenv(variable, str(folder / variable.lower()))
+        patch.delenv("DEPTHSHOT_LEFT_OUT", raising=False)
         yield folder
