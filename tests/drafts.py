@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from backend.models.draft.condition import apply_residual, encode
+from backend.models.draft.grain import match_grain
 from backend.models.draft.load import random_pipeline
 from backend.models.draft.pipeline import DraftPipeline
 
@@ -84,13 +85,23 @@ def whole(pipeline: DraftPipeline, frame: Frame, *, seed: int = 7, steps: int = 
     editable = frame.generated > 0
     condition = encode(frame.filled, frame.generated, editable, frame.inverse)[None]
     noise = torch.randn(frame.filled.shape, generator=torch.Generator().manual_seed(seed))
-    noisy = noise * editable
+    noisy = expected = noise * editable
     for step in range(steps):
         time, after = 1 - step / steps, 1 - (step + 1) / steps
         with torch.inference_mode():
             clean = pipeline.network(noisy[None], condition, torch.tensor([time]))[0] * editable
+        if step == 0:  # the network is shown no noise yet
+            expected = clean
         noisy = noisy + (after - time) * (noisy - clean) / time
-    return apply_residual(noisy, frame.filled, editable)
+    sample = match_grain(
+        noisy,
+        expected,
+        filled=frame.filled,
+        generated=frame.generated,
+        inverse=frame.inverse,
+        editable=editable,
+    )
+    return apply_residual(sample, frame.filled, editable)
 
 
 def small_pipeline(seed: int = 0) -> DraftPipeline:

@@ -19,6 +19,7 @@ from diffusers.utils import BaseOutput
 from torch.nn import functional
 
 from .condition import apply_residual, encode
+from .grain import match_grain
 from .network import COLOURS, DraftNetwork
 from .tiles import MOST_PIXELS, Tile, batch, cover
 
@@ -99,19 +100,29 @@ class DraftPipeline(DiffusionPipeline):
             editable = generated > 0
         _check(filled, generated, inverse, editable, steps=steps, detail=detail)
         device = self.network.device
-        filled, editable = filled.to(device), editable.to(device)
+        filled, generated = filled.to(device), generated.to(device)
+        inverse, editable = inverse.to(device), editable.to(device)
         if not editable.any():
             return DraftOutput(colour=filled.clone())
-        canvas = _Canvas(self.network, filled, generated.to(device), editable, inverse.to(device))
+        canvas = _Canvas(self.network, filled, generated, editable, inverse)
         evaluations = 1 if mean or detail == 0 else steps
         progress = _Progress(on_step, canvas.evaluations * evaluations)
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            residual = expected = canvas.estimate(canvas.nothing(), 1.0, progress)
-            if evaluations > 1:
-                sample = self._sample(canvas, expected, steps, generator, progress)
-                residual = torch.lerp(expected, sample, detail)
         height, width = editable.shape
-        return DraftOutput(colour=apply_residual(residual[:, :height, :width], filled, editable))
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            first = canvas.estimate(canvas.nothing(), 1.0, progress)
+            residual = expected = first[:, :height, :width]
+            if evaluations > 1:
+                sample = self._sample(canvas, first, steps, generator, progress)
+                sample = match_grain(
+                    sample[:, :height, :width],
+                    expected,
+                    filled=filled,
+                    generated=generated,
+                    inverse=inverse,
+                    editable=editable,
+                )
+                residual = torch.lerp(expected, sample, detail)
+        return DraftOutput(colour=apply_residual(residual, filled, editable))
 
     def _sample(
         self,
