@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..events import Event
@@ -72,11 +74,7 @@ def _add_talk(parser: argparse.ArgumentParser) -> None:
 def _movie(options: argparse.Namespace) -> int:
     from ..export.movie import export_movie
 
-    with (
-        stop_on_signal() as stop,
-        json_lines() if options.json else progress_bar() as on_event,
-    ):
-        _watch(options, stop)
+    with _talk(options) as (on_event, stop):
         movie = export_movie(
             options.take,
             options.out,
@@ -101,11 +99,7 @@ def _dataset(options: argparse.Namespace) -> int:
     from ..export.dataset import export_dataset
     from ..export.nerfstudio import DatasetSettings
 
-    with (
-        stop_on_signal() as stop,
-        json_lines() if options.json else progress_bar() as on_event,
-    ):
-        _watch(options, stop)
+    with _talk(options) as (on_event, stop):
         dataset = export_dataset(
             options.source,
             options.out,
@@ -123,6 +117,19 @@ def _dataset(options: argparse.Namespace) -> int:
     if not options.json:
         sys.stdout.write(f"{dataset.pictures} pictures with their cameras in {options.out}\n")
     return 0
+
+
+@contextmanager
+def _talk(
+    options: argparse.Namespace,
+) -> Iterator[tuple[Callable[[Event], None], threading.Event]]:
+    """Yield what shows an event as asked for, and what is set once the export has to stop."""
+    with (
+        stop_on_signal() as stop,
+        json_lines() if options.json else progress_bar() as on_event,
+    ):
+        _watch(options, stop)
+        yield on_event, stop
 
 
 def _progress(phase: str, done: int, total: int) -> Event:
