@@ -64,14 +64,7 @@ class TakeFrames:
         Raises:
             TakeError: the file is gone, damaged, or of another size than the take.
         """
-        path = self.path(index)
-        self._compare(path)
-        try:
-            pixels = media.read_still(path, place=self._place(path)).pixels
-        except ShotError as reason:
-            raise TakeError(str(reason)) from reason
-        self._check_size(path, pixels)
-        return pixels
+        return self._read(self.path(index))
 
     def mask(self, index: int) -> np.ndarray:
         """Return the (H, W) float32 share of what was generated in each pixel, 0 to 1.
@@ -79,20 +72,23 @@ class TakeFrames:
         Raises:
             TakeError: the file is gone, damaged, or of another size than the take.
         """
-        path = self._find(f"{MASKS}/{self.name(index)}.png")
-        self._compare(path)
-        try:
-            pixels = media.read_still(path, place=self._place(path)).pixels
-        except ShotError as reason:
-            raise TakeError(str(reason)) from reason
-        self._check_size(path, pixels)
-        return pixels[..., 0]
+        return self._read(self._find(f"{MASKS}/{self.name(index)}.png"))[..., 0]
 
     def _find(self, name: str) -> Path:
         path = self.folder / name
         if not path.is_file():
             raise TakeError(f"The take has lost '{name}'; generate it again.")
         return path
+
+    def _read(self, path: Path) -> np.ndarray:
+        """Return a picture's (H, W, 3) values, and note whether it is as it was made."""
+        self._compare(path)
+        try:
+            pixels = media.read_still(path, place=self._place(path)).pixels
+        except ShotError as reason:
+            raise TakeError(str(reason)) from reason
+        self._check_size(path, pixels)
+        return pixels
 
     def _compare(self, path: Path) -> None:
         name = path.relative_to(self.folder).as_posix()
