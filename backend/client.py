@@ -6,12 +6,13 @@ in a thread that only fills a queue.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import queue
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 from .connection import Connection
@@ -236,16 +237,22 @@ class Backend:
                 if last:
                     raise
 
-    def stream(self, job_id: str, *, after: int) -> Iterator[Event]:
-        """Yield the events of a job as they come; ends early if the server does."""
-        with self._connection.open(
-            "GET",
-            f"/v1/shots/{job_id}/events",
-            params={"after": str(after)},
-            read_seconds=_STREAM_SILENT_SECONDS,
-        ) as response:
+    def stream(self, job_id: str, *, after: int) -> Generator[Event]:
+        """Yield the events of a job as they come; ends early if the server does.
+
+        It holds a connection until it has ended or is closed.
+        """
+        with (
+            self._connection.open(
+                "GET",
+                f"/v1/shots/{job_id}/events",
+                params={"after": str(after)},
+                read_seconds=_STREAM_SILENT_SECONDS,
+            ) as response,
+            contextlib.closing(self._connection.chunks(response, None)) as chunks,
+        ):
             rest = b""
-            for chunk in self._connection.chunks(response, None):
+            for chunk in chunks:
                 *lines, rest = (rest + chunk).split(b"\n")
                 if len(rest) > _LONGEST_EVENT:
                     raise BackendLost("What sends the events of a job is not a backend any more.")
@@ -343,16 +350,20 @@ class JobEvents:
             try:
                 if failures and not self._backend.closed:
                     self._backend.reattach()
-                for event in self._backend.stream(self._job_id, after=self._after):
-                    if self._closed.is_set():
-                        return
-                    failures = 0
-                    if event is _ALIVE:
-                        continue
-                    self._after = event.seq
-                    self._queue.put(event)
-                    if event.final:
-                        return
+                stream = self._backend.stream(self._job_id, after=self._after)
+                # Closed here and now: left to the garbage collector, what goes wrong while its
+                # connection is closed would be raised nowhere.
+                with contextlib.closing(stream):
+                    for event in stream:
+                        if self._closed.is_set():
+                            return
+                        failures = 0
+                        if event is _ALIVE:
+                            continue
+                        self._after = event.seq
+                        self._queue.put(event)
+                        if event.final:
+                            return
                 raise BackendLost("The backend ended before the job did.")
             except (BackendLost, BackendNotStarted) as reason:
                 failures += 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from http import HTTPStatus
 from typing import Protocol
 
@@ -128,7 +128,7 @@ class Connection:
             )
         return answer
 
-    def chunks(self, response: requests.Response, size: int | None) -> Iterator[bytes]:
+    def chunks(self, response: requests.Response, size: int | None) -> Generator[bytes]:
         """Yield the body of a streamed answer; `size` None yields what arrives when it arrives.
 
         Raises:
@@ -146,10 +146,11 @@ class Connection:
             BackendError: it stops before its end, or is larger than any answer is.
         """
         content = bytearray()
-        for chunk in self.chunks(response, _STEP):
-            content += chunk
-            if len(content) > MAX_JSON_BYTES:
-                raise self._stranger()
+        with contextlib.closing(self.chunks(response, _STEP)) as chunks:
+            for chunk in chunks:
+                content += chunk
+                if len(content) > MAX_JSON_BYTES:
+                    raise self._stranger()
         return bytes(content)
 
     def _detail(self, response: requests.Response) -> str:

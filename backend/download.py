@@ -5,6 +5,7 @@ As with a take that is being made, a folder without `take.json` is unfinished an
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Callable
@@ -72,9 +73,10 @@ def _fetch(connection: Connection, job_id: str, folder: Path, *, path: str, dige
     try:
         with (
             connection.open("GET", f"/v1/shots/{job_id}/{_ROUTES[kind]}/{int(frame)}") as response,
+            contextlib.closing(connection.chunks(response, _STEP)) as chunks,
             part.open("wb") as stream,
         ):
-            for chunk in connection.chunks(response, _STEP):
+            for chunk in chunks:
                 received.update(chunk)
                 stream.write(chunk)
         if received.hexdigest() != digest:

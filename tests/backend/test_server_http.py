@@ -1,8 +1,10 @@
 """The routes over real HTTP: shots in, events and files out, and every way of being refused."""
 
+import inspect
 import io
 import json
 import resource
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from backend.bundle import pack
 from backend.client import Backend
 from backend.connection import Connection
 from backend.errors import BackendLost, RequestRefused, SettingError, TakeError
+from backend.events import Event
 from backend.rendezvous import read_server
 from backend.take import read_take, verify_take
 from tests.analytic import analytic_shot
@@ -146,6 +149,28 @@ def test_events_can_be_resumed_after_any_of_them(backend, wire, done):
 def test_a_stream_past_the_end_is_empty_and_ends(wire, done):
     with wire.open("GET", f"/v1/shots/{done}/events", params={"after": "1000000"}) as response:
         assert "data: " not in response.text
+
+
+@pytest.mark.parametrize("nobody_listens", [False, True])
+def test_a_stream_is_closed_by_whoever_follows_it(backend, done, monkeypatch, nobody_listens):
+    """Not by the garbage collector, which cannot tell anybody what goes wrong meanwhile."""
+    opened, asked, ready = [], threading.Event(), threading.Event()
+
+    def stream(job_id: str, *, after: int) -> Iterator[Event]:
+        asked.set()
+        ready.wait(60)
+        opened.append(Backend.stream(backend, job_id, after=after))
+        return opened[-1]
+
+    monkeypatch.setattr(backend, "stream", stream)
+    following = backend.follow(done)
+    assert asked.wait(60)
+    if nobody_listens:
+        following.close()
+    ready.set()
+    following._thread.join(60)
+    assert [inspect.getgeneratorstate(each) for each in opened] == [inspect.GEN_CLOSED]
+    assert nobody_listens != any(event.final for event in following.drain())
 
 
 def test_jobs_are_listed_and_deleted(backend, place):
