@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.environments import here
 from tools import suites
-from tools.environments import Environment
 from tools.suites import Outcome
 
 CASES = """
@@ -21,20 +21,6 @@ def test_errs(broken): pass
 """
 
 
-@pytest.fixture
-def here() -> Environment:
-    """The environment that runs this test."""
-    return Environment(
-        name="here",
-        folder=Path(sys.prefix),
-        version=sys.version_info[:2],
-        locks=(),
-        with_torch=False,
-        download=0,
-        disk=0,
-    )
-
-
 def suite(root: Path, source: str) -> Path:
     folder = root / "tests" / "some"
     folder.mkdir(parents=True)
@@ -42,16 +28,16 @@ def suite(root: Path, source: str) -> Path:
     return root
 
 
-def run(here, root, *arguments, limit=100.0):
+def run(root, *arguments, limit=100.0):
     arguments = ["-q", "-p", "no:cacheprovider", *arguments]
-    return suites.run_suite("some", here, arguments, limit=limit, root=root)
+    return suites.run_suite("some", here(), arguments, limit=limit, root=root)
 
 
-def test_counts_are_those_of_pytest(here, tmp_path):
+def test_counts_are_those_of_pytest(tmp_path):
     root = suite(tmp_path, CASES)
-    assert run(here, root) == Outcome(passed=1, failed=2, skipped=1)
-    assert run(here, root, "-k", "passes") == Outcome(passed=1)
-    assert run(here, root, "-k", "nothing_has_this_name") == Outcome()
+    assert run(root) == Outcome(passed=1, failed=2, skipped=1)
+    assert run(root, "-k", "passes") == Outcome(passed=1)
+    assert run(root, "-k", "nothing_has_this_name") == Outcome()
 
 
 def test_the_summary_is_the_line_that_machines_read():
@@ -67,13 +53,13 @@ def test_the_summary_is_the_line_that_machines_read():
         "def test_leaves_early():\n    import os\n    os._exit(0)",
     ],
 )
-def test_a_suite_that_breaks_is_a_failure(here, tmp_path, source):
-    assert run(here, suite(tmp_path, source)).failed == 1
+def test_a_suite_that_breaks_is_a_failure(tmp_path, source):
+    assert run(suite(tmp_path, source)).failed == 1
 
 
-def test_a_suite_that_hangs_is_a_failure(here, tmp_path):
+def test_a_suite_that_hangs_is_a_failure(tmp_path):
     root = suite(tmp_path, "import time\ndef test_hangs():\n    time.sleep(300)\n")
-    assert run(here, root, limit=0.5) == Outcome(failed=1)
+    assert run(root, limit=0.5) == Outcome(failed=1)
 
 
 def is_over(pid: int) -> bool:
@@ -100,8 +86,8 @@ def test_what_a_command_leaves_running_ends_with_it(tmp_path):
     assert is_over(child)
 
 
-def test_a_folder_without_tests_is_nothing(here, tmp_path):
-    assert run(here, tmp_path) == Outcome()
+def test_a_folder_without_tests_is_nothing(tmp_path):
+    assert run(tmp_path) == Outcome()
 
 
 def test_an_ended_command_gives_its_exit_code(tmp_path):
@@ -109,5 +95,5 @@ def test_an_ended_command_gives_its_exit_code(tmp_path):
     assert suites.run_limited(command, limit=60, cwd=tmp_path) == 9
 
 
-def test_the_python_of_an_environment_is_inside_it(here):
-    assert here.python.parent == Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin")
+def test_the_python_of_an_environment_is_inside_it():
+    assert here().python.parent == Path(sys.prefix) / ("Scripts" if os.name == "nt" else "bin")

@@ -6,25 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from backend.setup.environment import Environment
+from tests.environments import here
 from tools import cli, console, environments, suites, versions, window
 from tools.console import DevError
 from tools.suites import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def here(name: str) -> Environment:
-    """An environment of some name that is the one which runs this test."""
-    return Environment(
-        name=name,
-        folder=Path(sys.prefix),
-        version=sys.version_info[:2],
-        locks=(),
-        with_torch=False,
-        download=0,
-        disk=0,
-    )
 
 
 def test_versions_are_named_once_in_order_with_commas_or_blanks():
@@ -141,7 +128,7 @@ def test_ctrl_c_ends_all_that_runs():
         # A shell has what it starts in the background ignore it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from tools import versions\n"
-        "from tests.backend.test_dev_versions import here\n"
+        "from tests.environments import here\n"
         "def run(environment, output, stop):\n"
         "    os.write(1, b'begun\\n')\n"
         "    assert stop.wait(100)\n"

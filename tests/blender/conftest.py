@@ -96,6 +96,15 @@ def backend_python():
         yield
 
 
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """The zip that artists install."""
+    from tests.environments import here
+    from tools import build
+
+    return build.build(here(), tmp_path_factory.mktemp("dist"))
+
+
 @pytest.fixture
 def backend(backend_python):
     """The backend that generations use."""

@@ -13,8 +13,6 @@ import bpy
 import pytest
 from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE
 
-from tests.blender.test_zip import archive, here  # noqa: F401 - fixtures
-
 # Each line is a step that an artist takes; every answer is printed for the test to read.
 WAY = """
 import json, os, sys
@@ -77,7 +75,7 @@ os._exit(0)
 
 @pytest.mark.skipif(bpy.app.version[:2] != (5, 0), reason="once in a CI: it takes minutes")
 @pytest.mark.timeout(1000)
-def test_from_the_zip_to_a_take_and_back(archive, tmp_path):  # noqa: F811
+def test_from_the_zip_to_a_take_and_back(archive, tmp_path):
     data = tmp_path / "user data"
     blend = tmp_path / "shot.blend"
     variables = {

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.environments import here
 from tools import build
 from tools.console import DevError
-from tools.environments import Environment
 
 # A line on stdin says that the next version is there.
 ARTIST = """
@@ -74,29 +74,11 @@ class Quiet(SimpleHTTPRequestHandler):
         self.asked.append(f"{code:d} {self.path.partition('?')[0]}")
 
 
-@pytest.fixture(scope="module")
-def here() -> Environment:
-    return Environment(
-        name="here",
-        folder=Path(sys.prefix),
-        version=sys.version_info[:2],
-        locks=(),
-        with_torch=False,
-        download=0,
-        disk=0,
-    )
-
-
-@pytest.fixture(scope="module")
-def archive(here, tmp_path_factory) -> Path:
-    return build.build(here, tmp_path_factory.mktemp("dist"))
-
-
 @pytest.fixture
-def index(archive, here, tmp_path) -> Path:
+def index(archive, tmp_path) -> Path:
     dist = tmp_path / "dist it's"
     dist.mkdir()
-    return build.repository(here, Path(shutil.copy(archive, dist)))
+    return build.repository(here(), Path(shutil.copy(archive, dist)))
 
 
 @pytest.fixture
@@ -112,7 +94,7 @@ def web(index):
         thread.join()
 
 
-def next_version(index: Path, here: Environment) -> None:
+def next_version(index: Path) -> None:
     """Replaces the repository by one of a version 9.0.0, as the next release does."""
     (archive,) = index.parent.glob("*.zip")
     later = index.parent.parent / "depthshot-9.0.0.zip"
@@ -124,10 +106,10 @@ def next_version(index: Path, here: Environment) -> None:
                 before, _, after = content.partition(b'\nversion = "')
                 content = before + b'\nversion = "9.0.0' + after[after.index(b'"') :]
             new.writestr(entry, content)
-    assert build.repository(here, later) == index
+    assert build.repository(here(), later) == index
 
 
-def go_through(address: str, index: Path, here: Environment, tmp_path: Path) -> list:
+def go_through(address: str, index: Path, tmp_path: Path) -> list:
     """Returns what the artist's Blender says at each step."""
     process = subprocess.Popen(
         [sys.executable, "-c", ARTIST, address, str(tmp_path / "extensions")],
@@ -144,7 +126,7 @@ def go_through(address: str, index: Path, here: Environment, tmp_path: Path) -> 
             if line[:1] in "[0123456789":
                 said.append(json.loads(line))
                 if len(said) == 3:
-                    next_version(index, here)
+                    next_version(index)
                     process.stdin.write("\n")
                     process.stdin.flush()
         assert process.wait() == 0, said
@@ -157,11 +139,11 @@ def go_through(address: str, index: Path, here: Environment, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("where", ["web", "folder"])
-def test_it_is_added_installed_from_and_updated_from(index, web, here, tmp_path, where):
+def test_it_is_added_installed_from_and_updated_from(index, web, tmp_path, where):
     address = web if where == "web" else index.as_uri()
     version = json.loads(index.read_text())["data"][0]["version"]
     file = str(tmp_path / "extensions/depthshot/__init__.py")
-    assert go_through(address, index, here, tmp_path) == [
+    assert go_through(address, index, tmp_path) == [
         0,
         [[True, True], version, file],
         0,
@@ -176,7 +158,7 @@ def test_it_is_added_installed_from_and_updated_from(index, web, here, tmp_path,
         ]
 
 
-def test_its_index_holds_the_one_version_and_no_place(index, here, tmp_path):
+def test_its_index_holds_the_one_version_and_no_place(index, tmp_path):
     (archive,) = index.parent.glob("*.zip")
     assert sorted(path.name for path in index.parent.iterdir()) == [
         archive.name,
@@ -193,11 +175,11 @@ def test_its_index_holds_the_one_version_and_no_place(index, here, tmp_path):
         assert str(tmp_path) not in text
 
 
-def test_a_build_that_is_refused_leaves_the_last_repository(index, here, monkeypatch):
+def test_a_build_that_is_refused_leaves_the_last_repository(index, monkeypatch):
     before = {path.name: path.read_bytes() for path in index.parent.iterdir()}
     (archive,) = index.parent.parent.glob("*.zip")
     (index.parent.parent / f"{build.REPOSITORY}.new").mkdir()
     monkeypatch.setattr(build, "builder", lambda environment: Path("no such builder.py"))
     with pytest.raises(DevError, match="refused"):
-        build.repository(here, archive)
+        build.repository(here(), archive)
     assert {path.name: path.read_bytes() for path in index.parent.iterdir()} == before

@@ -11,9 +11,9 @@ import pytest
 from bl_ext.devrepo.depthshot.backend.models import cards
 from bl_ext.devrepo.depthshot.backend.models.weights import weights_files, weights_folder
 
+from tests.environments import here
 from tools import build
 from tools.console import DevError
-from tools.environments import Environment
 
 INSTALL = """
 import json, os, sys
@@ -37,24 +37,6 @@ print(json.dumps({
 }), flush=True)
 os._exit(0)
 """
-
-
-@pytest.fixture(scope="module")
-def here() -> Environment:
-    return Environment(
-        name="here",
-        folder=Path(sys.prefix),
-        version=sys.version_info[:2],
-        locks=(),
-        with_torch=False,
-        download=0,
-        disk=0,
-    )
-
-
-@pytest.fixture(scope="module")
-def archive(here, tmp_path_factory) -> Path:
-    return build.build(here, tmp_path_factory.mktemp("dist"))
 
 
 def test_it_holds_what_an_artist_needs_and_nothing_else(archive):
@@ -110,15 +92,15 @@ def test_a_blender_installs_and_enables_it(archive, tmp_path):
     assert said["panels"]
 
 
-def test_a_stray_file_is_refused_by_name(here, tmp_path, monkeypatch):
+def test_a_stray_file_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "SHIPS", build.SHIPS - {"LICENSE"})
     with pytest.raises(DevError, match=r"^LICENSE would ship"):
-        build.build(here, tmp_path)
+        build.build(here(), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_zip_that_is_too_large_is_refused(here, tmp_path, monkeypatch):
+def test_a_zip_that_is_too_large_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(build, "MAX_BYTES", 1000)
     with pytest.raises(DevError, match="leave something out"):
-        build.build(here, tmp_path)
+        build.build(here(), tmp_path)
     assert list(tmp_path.iterdir()) == []
