@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from .console import DevError, say, step
@@ -95,21 +95,35 @@ def require_libraries(
 
 def _run_shell_line(line: str) -> None:
     """Runs a line without asking anything; its output is shown only if it fails."""
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with step(line):
-        done = subprocess.run(
-            line.split(),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        done = run_quietly(line.split())
     if done.returncode:
         tail = "\n".join(done.stdout.strip().splitlines()[-5:])
         raise DevError(f"`{line}` failed (exit code {done.returncode}):\n{tail}")
+
+
+def run_quietly(
+    command: list[str], *, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command of Debian's tools to its end without asking or showing anything.
+
+    Args:
+        command: the program and its arguments.
+        variables: of the environment, beside those of this process.
+
+    Returns:
+        How it ended; its stdout has what it wrote to stderr as well.
+    """
+    return subprocess.run(
+        command,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", **(variables or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
 
 
 def require_disk(folder: Path, needed: float, *, free: float | None = None) -> None:

@@ -234,16 +234,8 @@ def _search_path(folder: Path) -> str:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(
-        command,
-        env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    # In English, as the cause is looked for below.
+    done = system.run_quietly(command, variables={"LC_ALL": "C"})
     if done.returncode:
         lines = done.stdout.strip().splitlines() or [f"exit code {done.returncode}"]
         cause = next((line for line in lines if line.startswith("E: ")), lines[-1])
