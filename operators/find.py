@@ -58,7 +58,7 @@ class DEPTHSHOT_OT_find_take(Operator):
         """Let all that showed it look there."""
         folder = Path(bpy.path.abspath(self.directory))
         try:
-            count = find_again(Path(self.lost), folder)
+            found = find_again(Path(self.lost), folder)
         except DepthshotError as reason:
             self.report({"ERROR"}, str(reason))
             return {"CANCELLED"}
@@ -66,7 +66,13 @@ class DEPTHSHOT_OT_find_take(Operator):
         if status.take and Path(status.take) == Path(self.lost):
             status.take = str(folder)
             status.generated = fmean(read_take(folder).generated)
-        self.report({"INFO"}, f"{count} strips and images show the take in '{folder}' now.")
+        if found.count and not found.sure:
+            self.report(
+                {"WARNING"},
+                f"This file notes which shot “{Path(self.lost).name}” is of, but not which take of"
+                f" it; look whether '{folder}' is the right one, or undo.",
+            )
+        self.report({"INFO"}, f"{found.count} strips and images show the take in '{folder}' now.")
         return {"FINISHED"}
 
 

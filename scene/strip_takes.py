@@ -13,8 +13,9 @@ import bpy
 from ..backend.errors import TakeError, TargetError
 from ..backend.take import FRAMES, LINEAR, TAKE_FILE, Take, read_take
 from .color import in_words, picture_space, shown_through
+from .remembered import remember
 from .strips import strip_folder
-from .targets.landed import SHOT, frame_rate, stored_path
+from .targets.landed import frame_rate, stored_path
 
 _NUMBER = re.compile(r"-?[0-9]{1,8}", re.ASCII)
 
@@ -125,7 +126,7 @@ def replace_take(strip: bpy.types.Strip, folder: Path) -> tuple[FoundTake, list[
     for element, picture in zip(strip.elements, pictures, strict=True):
         element.filename = Path(picture).name
     strip.colorspace_settings.name = color_space
-    strip[SHOT] = after.take.shot_sha256
+    remember(strip, after.take)
     return after, notes
 
 

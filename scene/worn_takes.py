@@ -15,9 +15,12 @@ from bpy.types import ID, Image, Object, Scene
 
 from ..backend.errors import CaptureError
 from ..backend.marks import Mark, read_mark
-from ..backend.take import FRAMES, LINEAR
+from ..backend.take import DEPTHS, FRAMES, LINEAR, MASKS
 from .leave_out import PLANE
+from .remembered import SHOT
 from .simulations import shown_objects
+
+_PICTURES = (FRAMES, LINEAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +41,20 @@ class WornTake:
 
 
 def take_image(image: Image) -> Path | None:
-    """Return the first picture of the take that an image shows, None for any other image."""
+    """Return the first file of the take that an image shows, None for any other image.
+
+    Sequences of an artist's own are in folders "mask" and "depth" too, so images of masks and
+    depths have to know their shot.
+    """
     if image.source != "SEQUENCE" or not image.filepath:
         return None
     first = Path(bpy.path.abspath(image.filepath, library=image.library))
-    return first if first.parent.name in (FRAMES, LINEAR) else None
+    kinds = (*_PICTURES, MASKS, DEPTHS) if SHOT in image else _PICTURES
+    return first if first.parent.name in kinds else None
 
 
 def lost_images() -> dict[Image, Path]:
-    """Return the images of takes whose first picture is gone, and where it should be.
+    """Return the images of takes whose first file is gone, and where it should be.
 
     Cheap enough for a panel: it looks at the files of takes alone.
     """
@@ -59,11 +67,11 @@ def worn_takes(scene: Scene, images: dict[Image, Path] | None = None) -> list[Wo
 
     Args:
         scene: The scene.
-        images: The images to look for, with their first pictures; those of all takes when None.
+        images: The images to look for, with their first pictures; those of all takes' pictures when None.
     """
     if images is None:
         found = {image: take_image(image) for image in bpy.data.images}
-        images = {image: first for image, first in found.items() if first is not None}
+        images = {image: first for image, first in found.items() if _is_picture(first)}
     if not images:
         return []
     users = bpy.data.user_map()
@@ -111,6 +119,10 @@ def worn_marks(worn: list[WornTake]) -> list[Mark]:
     """
     marks = [read_mark(each.first) for each in worn]
     return [mark for mark in marks if mark is not None]
+
+
+def _is_picture(first: Path | None) -> bool:
+    return first is not None and first.parent.name in _PICTURES
 
 
 def _wearers(image: Image, users: dict[ID, set[ID]]) -> set[ID]:

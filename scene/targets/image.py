@@ -10,7 +10,8 @@ from bpy.types import Image, ImageUser, Node
 
 from ...backend.errors import TakeError, TargetError
 from ...backend.take import DEPTHS, FRAMES, LINEAR, MASKS, Take, frame_name
-from .landed import SHOT, stored_path
+from ..remembered import remember
+from .landed import stored_path
 
 Kind = Literal["frames", "linear", "mask", "depth"]
 
@@ -54,13 +55,14 @@ def load_sequence(folder: Path, take: Take, *, kind: Kind, color_space: str, nam
     for image in bpy.data.images:
         own = image.source == "SEQUENCE" and image.library is None
         if own and image.colorspace_settings.name == color_space and _path(image) == first:
+            remember(image, take)
             return image
     image = bpy.data.images.load(str(first))
     image.name = name
     image.filepath = stored_path(first)
     image.source = "SEQUENCE"
     image.colorspace_settings.name = color_space
-    image[SHOT] = take.shot_sha256
+    remember(image, take)
     return image
 
 
@@ -89,11 +91,28 @@ def check_files(folder: Path, take: Take, *, kind: Kind) -> None:
     Raises:
         TakeError: one is missing; the message names it.
     """
+    for path in missing_files(folder, take, kind=kind):
+        raise TakeError(f"The take has lost '{path}'; generate it again.")
+
+
+def missing_files(folder: Path, take: Take, *, kind: Kind) -> list[str]:
+    """Return the paths, in a take, of its pictures of one kind that are not there, in order.
+
+    The folder is listed once: asking for each of thousands of files takes long on a network disk.
+    """
     subfolder, suffix = _FOLDERS[kind]
-    for index in range(take.frames):
-        name = frame_name(take.frame_start + index, suffix)
-        if not (folder / subfolder / name).is_file():
-            raise TakeError(f"The take has lost '{subfolder}/{name}'; generate it again.")
+    there = names_in(folder / subfolder)
+    numbers = range(take.frame_start, take.frame_start + take.frames)
+    names = (frame_name(number, suffix) for number in numbers)
+    return [f"{subfolder}/{name}" for name in names if name not in there]
+
+
+def names_in(folder: Path) -> frozenset[str]:
+    """Return the names of what is in a folder; none where it is not there."""
+    try:
+        return frozenset(path.name for path in folder.iterdir())
+    except OSError:  # what cannot be listed cannot be read either
+        return frozenset()
 
 
 def _path(image: Image) -> Path:

@@ -11,9 +11,6 @@ from bpy.types import Scene
 from ...backend.take import Take
 from ..color import display_note, in_words, shown_through
 
-SHOT = "depthshot_shot"
-"""Property of strips and images that show a take: the hash of its shot."""
-
 
 @dataclass(frozen=True, slots=True)
 class Landed:

@@ -11,9 +11,10 @@ from ...backend.errors import TargetError
 from ...backend.take import Take
 from ..color import picture_space
 from ..compat import strips
+from ..remembered import remember
 from .edit_scene import Place, choose_scene
 from .image import check_files, picture_kind
-from .landed import SHOT, Landed, color_notes, stored_path, timing_notes
+from .landed import Landed, color_notes, stored_path, timing_notes
 
 ID = "STRIP"
 LABEL = "Image Strip"
@@ -69,7 +70,7 @@ def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> La
     for picture in pictures[1:]:
         strip.elements.append(picture.name)
     strip.colorspace_settings.name = picture_space(host, take)
-    strip[SHOT] = take.shot_sha256
+    remember(strip, take)
     # As Blender does with a strip that is added: the sidebars show the active one.
     for other in strips(editor):
         other.select = other == strip

@@ -1,11 +1,15 @@
 """A take's folder that is gone: it is named, found again, or another take is shown instead."""
 
 import json
+import os
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
 import pytest
 from bl_ext.devrepo.depthshot.backend.errors import TakeError, TargetError
+from bl_ext.devrepo.depthshot.backend.take import read_take
 from bl_ext.devrepo.depthshot.operators.place import DEPTHSHOT_OT_place_take
 from bl_ext.devrepo.depthshot.panels import sequencer, sidebar
 from bl_ext.devrepo.depthshot.scene import compat, lost_takes
@@ -89,9 +93,97 @@ def test_the_last_take_says_that_its_folder_is_gone(strip, tmp_path):
     status.take = ""
 
 
+def forget(*shows):
+    """As what an earlier version has placed: it knows the shot alone."""
+    for each in shows:
+        del each["depthshot_take"], each["depthshot_made"]
+
+
+def test_another_take_of_the_same_shot_is_refused_and_both_are_named(strip, tmp_path):
+    finished(tmp_path / "moved/two", takes.noise(3, size=movies.SIZE, seed=2), seed=9)
+    finished(tmp_path / "moved/three", takes.noise(3, size=movies.SIZE, seed=3))
+    before = strip.directory, bpy.data.images["one frames"].filepath
+    with pytest.raises(TargetError) as refused:
+        find_again(tmp_path / "takes/one", tmp_path / "moved/two")
+    assert str(refused.value) == (
+        "'two' is not the take 'one': it is another one of the same shot, made by projection 1 with"
+        " the seed 9, the lost one by projection 1 with the seed 0; choose the folder that it was"
+        " moved to."
+    )
+    with pytest.raises(TargetError, match="seed 0 as well but with other pictures; choose"):
+        find_again(tmp_path / "takes/one", tmp_path / "moved/three")
+    assert (strip.directory, bpy.data.images["one frames"].filepath) == before
+    found = find_again(tmp_path / "takes/one", tmp_path / "moved/one")
+    assert found.sure and found.count == 2
+
+
+def test_what_knows_the_shot_alone_is_relinked_and_the_doubt_is_said(strip, tmp_path, capfd):
+    forget(strip, bpy.data.images["one frames"])
+    finished(tmp_path / "moved/two", takes.noise(3, size=movies.SIZE, seed=2), seed=9)
+    bpy.ops.depthshot.find_take(
+        lost=str(tmp_path / "takes/one"), directory=f"{tmp_path / 'moved/two'}/"
+    )
+    said = capfd.readouterr().out
+    assert "notes which shot “one” is of, but not which take" in said
+    # From then on it is known.
+    (tmp_path / "moved/two").rename(tmp_path / "moved/again")
+    with pytest.raises(TargetError, match="seed 0, the lost one by projection 1 with the seed 9"):
+        find_again(tmp_path / "moved/two", tmp_path / "moved/one")
+
+
+def test_all_pictures_of_a_compositors_take_are_found_at_once(strip, tmp_path):
+    """Its picture, mask and depth; what is undone is undone as a whole."""
+    one = tmp_path / "moved/one"
+    (one / "depth").mkdir()
+    record = json.loads((one / "take.json").read_text())
+    for number in (5, 6, 7):
+        (one / f"depth/{number:04d}.exr").write_bytes(b"")
+        record["files"][f"depth/{number:04d}.exr"] = "0" * 64
+    (one / "take.json").write_text(json.dumps(record))
+    shot = bpy.data.scenes["Shot"]
+    find_target("COMPOSITOR").land(shot, one, read_take(one))
+    (tmp_path / "files/sub").mkdir(parents=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "files/sub/shot.blend"))
+    one.rename(tmp_path / "found")
+    before = {image.name: image.filepath for image in bpy.data.images}
+    assert lost_in_file() == [one, tmp_path / "takes/one"]
+    bpy.ops.ed.undo_push(message="Before")
+    bpy.ops.depthshot.find_take(
+        "EXEC_DEFAULT", True, lost=str(one), directory=f"{tmp_path / 'found'}/"
+    )
+    folders = {Path(bpy.path.abspath(image.filepath)).parent for image in relinked(before)}
+    there = {Path(os.path.normpath(folder)) for folder in folders}
+    assert there == {tmp_path / "found" / kind for kind in ("frames", "mask", "depth")}
+    assert lost_in_file() == [tmp_path / "takes/one"]
+    bpy.ops.ed.undo()
+    assert relinked(before) == []
+
+
+def relinked(before):
+    return [image for image in bpy.data.images if image.filepath != before[image.name]]
+
+
+def test_a_mask_whose_folder_alone_is_gone_goes_along_with_its_picture(strip, tmp_path):
+    one = tmp_path / "moved/one"
+    find_target("COMPOSITOR").land(bpy.data.scenes["Shot"], one, read_take(one))
+    shutil.copytree(one, tmp_path / "whole")
+    shutil.rmtree(one / "mask")
+    assert lost_in_file() == [one, tmp_path / "takes/one"]
+    with pytest.raises(TargetError, match=r"it has no 'mask/0005\.png'"):
+        find_again(one, one)
+    assert find_again(one, tmp_path / "whole").count == 2
+
+
+def test_an_artists_own_masks_are_no_take(strip, tmp_path):
+    image = bpy.data.images.new("Own", 4, 4)
+    image.source, image.filepath = "SEQUENCE", str(tmp_path / "plate/mask/0001.png")
+    assert lost_in_file() == [tmp_path / "takes/one"]
+
+
 def test_another_folder_is_refused_and_changes_nothing(strip, tmp_path):
     lost = tmp_path / "takes/one"
     before = strip.directory
+    forget(strip, bpy.data.images["one frames"])
     finished(tmp_path / "moved/short", takes.noise(2, size=movies.SIZE))
     finished(tmp_path / "moved/small", takes.noise(3, size=(16, 9)))
     with pytest.raises(TargetError, match=r"'short' is not the take 'one': it has no 'frames/0007"):
@@ -121,7 +213,7 @@ def test_an_image_takes_no_take_of_another_shot(texture, tmp_path):
     with pytest.raises(TargetError, match="'kitchen' is not the take 'garden': it is of another"):
         find_again(tmp_path / "takes/garden", tmp_path / "kitchen")
     assert texture.filepath == before
-    assert find_again(tmp_path / "takes/garden", tmp_path / "garden") == 1
+    assert find_again(tmp_path / "takes/garden", tmp_path / "garden").count == 1
 
 
 def test_an_image_of_an_earlier_version_is_compared_by_size(tmp_path):
@@ -145,7 +237,7 @@ def test_a_strip_takes_no_take_of_another_shot_for_its_own(strip, tmp_path):
     # Shown in its place on purpose it is the strip's own from then on.
     bpy.ops.depthshot.replace_take(folder=str(tmp_path / "kitchen"))
     (tmp_path / "kitchen").rename(tmp_path / "elsewhere")
-    assert find_again(tmp_path / "kitchen", tmp_path / "elsewhere") == 1
+    assert find_again(tmp_path / "kitchen", tmp_path / "elsewhere").count == 1
 
 
 def test_images_of_linked_files_are_left_alone(texture, tmp_path):
@@ -158,7 +250,7 @@ def test_images_of_linked_files_are_left_alone(texture, tmp_path):
     (linked,) = wanted.images
     before = linked.filepath
     assert lost_in_file() == []
-    assert find_again(tmp_path / "takes/garden", tmp_path / "garden") == 0
+    assert find_again(tmp_path / "takes/garden", tmp_path / "garden").count == 0
     assert linked.filepath == before
 
 
