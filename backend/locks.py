@@ -53,14 +53,25 @@ class FileLock:
             self._descriptor = None
 
     def remove(self) -> None:
-        """Give the lock back and remove its file; whoever waits for it goes on with a new one."""
+        """Give the lock back and remove its file; whoever waits for it goes on with a new one.
+
+        Without effect when it is not held: the file is another's lock then.
+
+        Raises:
+            OSError: the file cannot be removed; the lock is given back all the same.
+        """
+        if self._descriptor is None:
+            return
         if sys.platform == "win32":  # it removes no file that is open
             self.release()
             with contextlib.suppress(PermissionError):  # somebody else has it, who leaves it there
                 self._path.unlink(missing_ok=True)
         else:
-            self._path.unlink(missing_ok=True)
-            self.release()
+            try:
+                # While it is held: after that, whoever has it next would lose the file to us.
+                self._path.unlink(missing_ok=True)
+            finally:
+                self.release()
 
     @property
     def inheritable(self) -> tuple[int, ...]:

@@ -125,12 +125,8 @@ class Claim:
             raise _unwritable(self._path, reason) from reason
 
     def release(self) -> None:
-        """Give the right back."""
-        self._lock.release()
-        if not self._path.exists():
-            # Windows refuses while another Blender has a look; an empty file is of no harm.
-            with contextlib.suppress(PermissionError):
-                self._path.with_suffix(".lock").unlink(missing_ok=True)
+        """Give the right back; safe to repeat."""
+        _let_go(self._lock, self._path)
 
 
 def note(data: Path, pending: Pending) -> Claim:
@@ -164,7 +160,7 @@ def has_pending(data: Path, file: OpenFile) -> bool:
     for path in _notes(data, file):
         lock = _lock(path, seconds=0.0)
         if lock is not None:
-            lock.release()
+            _let_go(lock, path)
             return True
     return False
 
@@ -212,7 +208,7 @@ def _claim(path: Path) -> Claim | None:
         return claim
     finally:
         if claim is None:
-            lock.release()
+            _let_go(lock, path)
 
 
 def _lock(path: Path, *, seconds: float) -> FileLock | None:
@@ -221,6 +217,15 @@ def _lock(path: Path, *, seconds: float) -> FileLock | None:
         return lock if lock.take() else None
     except OSError as reason:
         raise _unwritable(path, reason) from reason
+
+
+def _let_go(lock: FileLock, path: Path) -> None:
+    """Give the lock of a note back; its file goes where there is no note any more."""
+    if path.exists():
+        lock.release()
+        return
+    with contextlib.suppress(PermissionError):  # a folder that is closed; it is of no harm
+        lock.remove()
 
 
 def _age(path: Path) -> int:

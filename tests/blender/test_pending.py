@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from bl_ext.devrepo.depthshot.backend.errors import StorageError
+from bl_ext.devrepo.depthshot.backend.locks import FileLock
 from bl_ext.devrepo.depthshot.backend.paths import ROOT
 from bl_ext.devrepo.depthshot.operators.folders import new_take_folder, private_folder
 from bl_ext.devrepo.depthshot.operators.pending import (
@@ -105,6 +106,56 @@ def test_nothing_is_left_of_a_job_that_landed(tmp_path):
     claim.forget()
     claim.release()
     assert list((tmp_path / "pending").iterdir()) == []
+
+
+WAIT = """
+import sys
+from pathlib import Path
+from backend.locks import FileLock
+print("waits", flush=True)
+assert FileLock(Path(sys.argv[1]), timeout=60).take()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a file that is open is not removed there")
+def test_who_waits_for_a_job_that_landed_is_the_only_one_to_have_its_lock(tmp_path, monkeypatch):
+    """It gets the lock at the first moment it can: as soon as it is given back."""
+    claim = note(tmp_path, some_pending())
+    (path,) = (tmp_path / "pending").glob("*.lock")
+    command = [sys.executable, "-c", WAIT, str(path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    let_go = FileLock.release
+    with subprocess.Popen(command, cwd=ROOT, **pipes) as other:
+
+        def until_the_other_has_it(lock):
+            let_go(lock)
+            assert other.stdout.readline() == "held\n"
+
+        try:
+            assert other.stdout.readline() == "waits\n"
+            claim.forget()
+            with monkeypatch.context() as slow:
+                slow.setattr(FileLock, "release", until_the_other_has_it)
+                claim.release()
+            third = FileLock(path)
+            assert not third.take(), "two have the lock"
+        finally:
+            other.kill()
+
+
+def test_a_right_given_back_twice_takes_it_from_nobody(tmp_path):
+    first = note(tmp_path, some_pending())
+    first.forget()
+    first.release()
+    second = note(tmp_path, some_pending())
+    second.forget()
+    first.release()
+    (path,) = (tmp_path / "pending").glob("*.lock")
+    assert not FileLock(path).take()
+    second.release()
+    assert not path.exists()
 
 
 def test_without_a_path_only_the_scene_in_this_session_counts(tmp_path):
