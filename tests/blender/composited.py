@@ -4,7 +4,7 @@ import bpy
 from bl_ext.devrepo.depthshot.scene import compat
 
 from tests.blender import exr_pixels, shots, takes
-from tests.blender.test_color import look
+from tests.blender.looks import look
 
 SIZE = (32, 18)
 

@@ -10,52 +10,24 @@ import numpy as np
 from bl_ext.devrepo.depthshot.backend import png
 from bl_ext.devrepo.depthshot.backend.take import TAKE_FILE
 
-from tests.blender import takes
-
-SIDE = 24
+from tests.blender import looks, takes
 
 
 def save_as_16_bit(scene):
     """Makes the scene write 16-bit PNG without dithering."""
-    settings = scene.render.image_settings
-    if hasattr(settings, "media_type"):
-        settings.media_type = "IMAGE"
-    settings.file_format = "PNG"
-    settings.color_mode = "RGB"
-    settings.color_depth = "16"
+    takes.write_png(scene, depth="16")
     scene.render.dither_intensity = 0
 
 
 def read(path):
     """Returns the 16-bit code values of a picture as (H, W, 3) uint16, first row at the top."""
-    image = bpy.data.images.load(str(path))
-    image.colorspace_settings.name = "Non-Color"
-    assert image.is_float
-    width, height = image.size
-    values = np.empty(width * height * 4, np.float32)
-    image.pixels.foreach_get(values)
-    bpy.data.images.remove(image)
-    return np.rint(values.reshape(height, width, 4)[::-1, :, :3] * 65535).astype(np.uint16)
+    return np.rint(takes.values(path, fine=True)[..., :3] * 65535).astype(np.uint16)
 
 
 def through_the_view(scene, path, *, grey):
-    """Returns scene-linear colours, dark to far above white, as the scene's view shows them.
-
-    Each colour is mixed with the share `grey` of its own mean: 0 has primaries purer than any
-    surface's. (H, W, 3) uint16.
-    """
-    steps = np.concatenate([[0.0], np.geomspace(0.002, 12, SIDE - 1)]).astype(np.float32)
-    blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
-    colours = np.stack([red, green, blue], axis=-1).reshape(SIDE * SIDE, SIDE, 3)
-    colours += grey * (colours.mean(axis=-1, keepdims=True) - colours)
-    pixels = np.ones((*colours.shape[:2], 4), np.float32)
-    pixels[..., :3] = colours
-    image = bpy.data.images.new("colours", SIDE, SIDE * SIDE, float_buffer=True)
-    image.colorspace_settings.name = "Linear Rec.709"
-    image.pixels.foreach_set(pixels.ravel())
+    """Returns the colours of `looks.save_colours` as 16-bit code values, (H, W, 3) uint16."""
     save_as_16_bit(scene)
-    image.save_render(str(path), scene=scene)
-    bpy.data.images.remove(image)
+    looks.save_colours(scene, path, grey=grey)
     return read(path)
 
 

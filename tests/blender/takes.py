@@ -29,15 +29,24 @@ def png(pixels):
     )
 
 
-def read(path):
-    """Returns the 8-bit code values of a picture as (H, W, 3) integers, first row at the top."""
+def values(path, *, fine=False):
+    """Returns a picture's code values over their largest, (H, W, 4), first row at the top.
+
+    `fine` asks for one of more than 8 bits.
+    """
     image = bpy.data.images.load(str(path))
     image.colorspace_settings.name = "Non-Color"
+    assert image.is_float or not fine
     width, height = image.size
-    values = np.empty(width * height * 4, np.float32)
-    image.pixels.foreach_get(values)
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
     bpy.data.images.remove(image)
-    return np.rint(values.reshape(height, width, 4)[::-1, :, :3] * 255).astype(int)
+    return pixels.reshape(height, width, 4)[::-1]
+
+
+def read(path):
+    """Returns the 8-bit code values of a picture as (H, W, 3) integers, first row at the top."""
+    return np.rint(values(path)[..., :3] * 255).astype(int)
 
 
 def make_take(folder, frames, *, start=1, fps=24.0):
@@ -82,18 +91,23 @@ def strips(scene):
     return [] if editor is None else list(compat.strips(editor))
 
 
+def write_png(scene, *, depth="8"):
+    """Makes the scene write PNG without alpha."""
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = "PNG"
+    settings.color_mode = "RGB"
+    settings.color_depth = depth
+
+
 def render(scene, path, frame=None, *, dither=0.0):
     """Renders a frame as F12 would, to an 8-bit PNG, dithered or not; returns its code values."""
     # The operator renders the scene it is given, but at the frame of the window's own scene.
     bpy.context.window.scene = scene
     if frame is not None:
         scene.frame_set(frame)
-    settings = scene.render.image_settings
-    if hasattr(settings, "media_type"):
-        settings.media_type = "IMAGE"
-    settings.file_format = "PNG"
-    settings.color_mode = "RGB"
-    settings.color_depth = "8"
+    write_png(scene)
     scene.render.dither_intensity = dither
     scene.render.filepath = str(path)
     bpy.ops.render.render(write_still=True)

@@ -1,45 +1,11 @@
 import bpy
 import numpy as np
 import pytest
-from bl_ext.devrepo.depthshot.scene.color import INVERSES, display_note, show_plain, view_inverse
+from bl_ext.devrepo.depthshot.scene.color import INVERSES, display_note, view_inverse
 from bl_ext.devrepo.depthshot.scene.targets import strip
 
 from tests.blender import takes
-
-SIDE = 24
-
-
-def look(scene, view_transform):
-    """Sets a view transform without anything on top of it."""
-    show_plain(scene)
-    scene.view_settings.view_transform = view_transform
-
-
-def through_the_view(scene, path, *, grey):
-    """Returns scene-linear colours, dark to far above white, as the scene's view shows them.
-
-    Each colour is mixed with the share `grey` of its own mean: 0 has primaries purer than any
-    surface's.
-    """
-    steps = np.concatenate([[0.0], np.geomspace(0.002, 12, SIDE - 1)]).astype(np.float32)
-    red, green = np.meshgrid(steps, steps)
-    pixels = np.ones((SIDE * SIDE, SIDE, 4), np.float32)
-    for index, blue in enumerate(steps):
-        block = pixels[index * SIDE : (index + 1) * SIDE]
-        block[..., 0], block[..., 1], block[..., 2] = red, green, blue
-    mean = pixels[..., :3].mean(axis=-1, keepdims=True)
-    pixels[..., :3] += grey * (mean - pixels[..., :3])
-    image = bpy.data.images.new("colours", SIDE, SIDE * SIDE, float_buffer=True)
-    image.colorspace_settings.name = "Linear Rec.709"
-    image.pixels.foreach_set(pixels.ravel())
-    settings = scene.render.image_settings
-    if hasattr(settings, "media_type"):
-        settings.media_type = "IMAGE"
-    settings.file_format = "PNG"
-    settings.color_mode = "RGB"
-    settings.color_depth = "8"
-    image.save_render(str(path), scene=scene)
-    return takes.read(path).astype(np.uint8)
+from tests.blender.looks import BOUNDS, bounds_of, look, through_the_view
 
 
 def landed_and_rendered(scene, picture, folder, *, place="SCENE"):
@@ -51,31 +17,13 @@ def landed_and_rendered(scene, picture, folder, *, place="SCENE"):
     return landed, rendered
 
 
-# (view transform, share of grey): largest mean and largest single difference in code values, in
-# Blender 5.0 and newer, then in older ones.
-BOUNDS = {
-    ("Standard", 0.1): ((0, 0), (0, 0)),
-    ("Standard", 0.0): ((0, 0), (0, 0)),
-    ("Filmic", 0.1): ((0, 0), (0, 0)),
-    ("Filmic", 0.0): ((0.2, 7), (0.2, 7)),
-    ("AgX", 0.1): ((0.05, 7), (0.6, 20)),
-    ("AgX", 0.0): ((0.3, 33), (0.8, 33)),
-    ("ACES 1.3", 0.1): ((0.05, 2), None),
-    ("ACES 1.3", 0.0): ((0.05, 2), None),
-    ("ACES 2.0", 0.1): ((0, 0), None),
-    ("ACES 2.0", 0.0): ((0, 0), None),
-}
-
-
 def test_every_inverse_is_measured():
     assert {view_transform for view_transform, _ in BOUNDS} == set(INVERSES)
 
 
 @pytest.mark.parametrize(("view_transform", "grey"), BOUNDS)
 def test_a_take_looks_as_it_was_made(empty_scene, tmp_path, view_transform, grey):
-    bounds = BOUNDS[view_transform, grey][0 if bpy.app.version >= (5, 0) else 1]
-    if bounds is None:
-        pytest.skip(f"this Blender has no {view_transform}")
+    mean, largest = bounds_of(view_transform, grey)
     look(empty_scene, view_transform)
     picture = through_the_view(empty_scene, tmp_path / "picture.png", grey=grey)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
@@ -83,7 +31,6 @@ def test_a_take_looks_as_it_was_made(empty_scene, tmp_path, view_transform, grey
     (made,) = takes.strips(empty_scene)
     assert made.colorspace_settings.name == INVERSES[view_transform]
     difference = np.abs(rendered - picture.astype(int))
-    mean, largest = bounds
     assert difference.mean() <= mean
     assert difference.max() <= largest
     assert not any("true colours" in note for note in landed.notes)

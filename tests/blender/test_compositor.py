@@ -7,7 +7,7 @@ from bl_ext.devrepo.depthshot.scene import compat
 from bl_ext.devrepo.depthshot.scene.targets import compositor
 
 from tests.blender import composited, takes
-from tests.blender.test_color import BOUNDS, look, through_the_view
+from tests.blender.looks import BOUNDS, bounds_of, look, through_the_view
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ VIEWS = [(view, grey) for view, grey in BOUNDS if view in ("Standard", "Filmic",
 
 @pytest.mark.parametrize(("view_transform", "grey"), VIEWS)
 def test_a_take_looks_as_it_was_made(scene, tmp_path, view_transform, grey):
-    mean, largest = BOUNDS[view_transform, grey][0 if bpy.app.version >= (5, 0) else 1]
+    mean, largest = bounds_of(view_transform, grey)
     look(scene, view_transform)
     picture = through_the_view(scene, tmp_path / "picture.png", grey=grey)
     scene.render.resolution_x, scene.render.resolution_y = picture.shape[1::-1]

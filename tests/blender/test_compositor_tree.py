@@ -10,7 +10,7 @@ from bl_ext.devrepo.depthshot.scene import compat
 from bl_ext.devrepo.depthshot.scene.targets import compositor
 
 from tests.blender import composited, scene_hash, takes
-from tests.blender.test_color import look
+from tests.blender.looks import look
 
 
 @pytest.fixture

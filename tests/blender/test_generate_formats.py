@@ -9,7 +9,7 @@ from bl_ext.devrepo.depthshot.operators.generation import Outcome
 
 from tests.blender import fine_takes, takes
 from tests.blender.generations import FRAMES, run, sent, start, waiting
-from tests.blender.test_color import look
+from tests.blender.looks import look
 
 pytestmark = pytest.mark.usefixtures("backend_python")
 

@@ -19,7 +19,7 @@ from bl_ext.devrepo.depthshot.scene.strips import find_picture
 from bl_ext.devrepo.depthshot.scene.targets import background, compositor, plane, strip
 
 from tests.blender import composited, fine_takes, takes, views
-from tests.blender.test_color import look
+from tests.blender.looks import bounds_of, look
 
 # View transform, share of grey: the largest mean and the largest single difference, in 8-bit code
 # values, between a take of 16-bit PNG and its EXR frames rendered through the same view; in Blender
@@ -36,13 +36,6 @@ BOUNDS = {
     ("ACES 2.0", 0.1): ((0.01, 0.06), None),
     ("ACES 2.0", 0.0): ((0.01, 0.06), None),
 }
-
-
-def bounds_of(view_transform, grey=0.1):
-    bounds = BOUNDS[view_transform, grey][0 if bpy.app.version >= (5, 0) else 1]
-    if bounds is None:
-        pytest.skip(f"this Blender has no {view_transform}")
-    return bounds
 
 
 def convert(folder, view):
@@ -65,7 +58,7 @@ def test_every_inverse_is_measured():
 
 @pytest.mark.parametrize(("view_transform", "grey"), BOUNDS)
 def test_exr_frames_look_as_the_take_was_made(empty_scene, tmp_path, view_transform, grey):
-    mean, largest = bounds_of(view_transform, grey)
+    mean, largest = bounds_of(view_transform, grey, table=BOUNDS)
     look(empty_scene, view_transform)
     frame = fine_takes.through_the_view(empty_scene, tmp_path / "picture.png", grey=grey)
     before = fine_takes.make_take(tmp_path / "take", [frame])
@@ -107,7 +100,7 @@ def test_exr_frames_look_as_made_in_the_compositor(
     assert not any("look" in note for note in landed.notes)
     composited.show(empty_scene, "Image")
     assert image_of("take").colorspace_settings.name == "Linear Rec.709"
-    mean, largest = bounds_of(view_transform)
+    mean, largest = bounds_of(view_transform, 0.1, table=BOUNDS)
     there = compare(fine_takes.render(empty_scene, tmp_path / "r.png"), frame)
     assert there[0] <= mean
     assert there[1] <= largest
@@ -124,7 +117,7 @@ def test_exr_frames_look_as_made_on_the_camera_plane(
     assert image_of("take frames").colorspace_settings.name == "Linear Rec.709"
     there = compare(fine_takes.render(empty_scene, tmp_path / "r.png"), frame)
     # A texture is read a little beside the middle of a pixel, which counts beside other colours.
-    mean, largest = bounds_of(view_transform)
+    mean, largest = bounds_of(view_transform, 0.1, table=BOUNDS)
     assert there[0] <= mean + 0.01
     assert there[1] <= largest + 6
 
