@@ -39,12 +39,17 @@ def occupied(ignored: frozenset[str]) -> str | None:
     return f"the tool “{min(tools)}”" if tools else None
 
 
-def redraw_sidebars(*kinds: str) -> None:
-    """Draw the sidebars of these kinds of editors anew; what is beside them stays as it is."""
+def redraw_sidebars(*kinds: str, whole: bool = False) -> None:
+    """Draw the sidebars of these kinds of editors anew.
+
+    Args:
+        kinds: Types of areas.
+        whole: Draw all of the editors: what is beside their sidebars has changed as well.
+    """
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             for region in area.regions if area.type in kinds else ():
-                if region.type == "UI":
+                if whole or region.type == "UI":
                     region.tag_redraw()
 
 

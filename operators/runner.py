@@ -10,12 +10,12 @@ import time
 from statistics import fmean
 
 import bpy
-from bpy.types import WindowManager
 
 from ..properties import DepthshotStatus
 from ..scene.child_process import wait_for_ends
 from .clock import in_words
 from .generation import Generation, Outcome
+from .interface import redraw_sidebars
 
 SECONDS_BETWEEN_STEPS = 0.1
 
@@ -108,21 +108,12 @@ class Runner:
         if generation.landed is not None:
             status.scene = generation.landed.scene
             status.landing = generation.landing
-        _redraw(bpy.context.window_manager, landed=generation.landed is not None)
+        # The scene beside the sidebars only once it has changed.
+        redraw_sidebars("VIEW_3D", "SEQUENCE_EDITOR", whole=generation.landed is not None)
 
 
 def _status() -> DepthshotStatus:
     return bpy.context.window_manager.depthshot
-
-
-def _redraw(manager: WindowManager, *, landed: bool) -> None:
-    """Draw the sidebars that show the status; the scene beside them only once it has changed."""
-    for window in manager.windows:
-        for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "SEQUENCE_EDITOR"}:
-                for region in area.regions:
-                    if landed or region.type == "UI":
-                        region.tag_redraw()
 
 
 runner = Runner()
