@@ -37,7 +37,9 @@ def shown_take(strip: bpy.types.Strip | None) -> FoundTake | None:
         TakeError: the take's record is damaged.
     """
     frames = None if strip is None else strip_folder(strip)
-    return None if frames is None or frames.name not in (FRAMES, LINEAR) else _find(frames.parent)
+    return (
+        None if frames is None or frames.name not in (FRAMES, LINEAR) else find_take(frames.parent)
+    )
 
 
 def shown_frame(strip: bpy.types.Strip, frame: int) -> int | None:
@@ -67,7 +69,7 @@ def other_takes(
     others = []
     for path in there.values():
         try:
-            other = _find(path)
+            other = find_take(path)
         except TakeError:
             continue
         if other is not None and _why_unfit(strip, found.take, other.take) is None:
@@ -147,7 +149,12 @@ def _pictures(strip: bpy.types.Strip, take: Take) -> list[str]:
     return [take.picture(int(name)) if _NUMBER.fullmatch(name) else name for name in names]
 
 
-def _find(folder: Path) -> FoundTake | None:
+def find_take(folder: Path) -> FoundTake | None:
+    """Return the take in a folder, None where there is none; read again only when it has changed.
+
+    Raises:
+        TakeError: its record is damaged.
+    """
     try:
         status = (folder / TAKE_FILE).stat()
     except OSError:

@@ -15,8 +15,9 @@ from bpy.types import ID, Image, Object, Scene
 
 from ..backend.errors import CaptureError
 from ..backend.marks import Mark, read_mark
-from ..backend.take import DEPTHS, FRAMES, LINEAR, MASKS
+from ..backend.take import DEPTHS, FRAMES, LINEAR, MASKS, TAKE_FILE
 from .leave_out import PLANE
+from .lost_frames import lost_frames
 from .remembered import SHOT
 from .simulations import shown_objects
 
@@ -67,7 +68,8 @@ def worn_takes(scene: Scene, images: dict[Image, Path] | None = None) -> list[Wo
 
     Args:
         scene: The scene.
-        images: The images to look for, with their first pictures; those of all takes' pictures when None.
+        images: The images to look for, with their first files; when None, those of all pictures
+            of takes.
     """
     if images is None:
         found = {image: take_image(image) for image in bpy.data.images}
@@ -87,19 +89,42 @@ def worn_takes(scene: Scene, images: dict[Image, Path] | None = None) -> list[Wo
     return worn
 
 
-def check_worn(scene: Scene) -> None:
-    """Refuse a scene whose render shows a take that is not there any more.
+def check_worn(scene: Scene, frames: range) -> None:
+    """Refuse a scene whose renders show a take of which frames are not there any more.
+
+    Args:
+        scene: The scene.
+        frames: The frames that are captured.
 
     Raises:
-        CaptureError: it names the take, what wears it, and the ways out.
+        CaptureError: it names the take, what wears it, what is gone, and the ways out.
     """
-    lost = lost_images()
-    for worn in worn_takes(scene, lost) if lost else ():
+    shown = ((image, take_image(image)) for image in bpy.data.images)
+    images = {image: first for image, first in shown if first and _is_take(image, first)}
+    lost = {first: gone for first in images.values() if (gone := lost_frames(first, frames))}
+    for worn in worn_takes(scene, {image: f for image, f in images.items() if f in lost}):
+        gone, pictures = lost[worn.first], worn.first.parent
+        if gone.count == gone.shown:
+            raise CaptureError(
+                f"{worn.on} shows the take '{worn.folder.name}' (image “{worn.image}”), whose"
+                f" pictures are gone from '{pictures}', so the still would be black there; bring"
+                " the folder back, show where it is with Find Take, or give the object another"
+                " material."
+            )
         raise CaptureError(
-            f"{worn.on} shows the take '{worn.folder.name}' (image “{worn.image}”), whose pictures"
-            f" are gone from '{worn.first.parent}', so the still would be black there; bring the"
-            " folder back, show where it is with Find Take, or give the object another material."
+            f"{worn.on} shows the take '{worn.folder.name}' (image “{worn.image}”), of whose"
+            f" pictures for this shot {gone.count} of {gone.shown} are gone from '{pictures}', the"
+            f" first of them '{gone.first}', so it would be black there; bring them back from a"
+            " backup, keep to frames that are there, or give the object another material."
         )
+
+
+def _is_take(image: Image, first: Path) -> bool:
+    """Return whether an image is surely of a take: folders of other pictures are called the same.
+
+    What an earlier version has placed knows nothing, but where all is gone nothing else is known.
+    """
+    return SHOT in image or (first.parent.parent / TAKE_FILE).is_file() or not first.is_file()
 
 
 def worn_notes(worn: list[WornTake]) -> list[str]:
