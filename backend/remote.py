@@ -16,7 +16,10 @@ from .connection import Connection
 from .errors import AddressRefused, BackendNotStarted
 
 DEFAULT_PORT = 8765
-_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+_LONGEST_NAME = 253
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+# Of numbers alone at its end is an IPv4 address, if it is anything.
+_NAME = re.compile(rf"(?:{_LABEL}\.)*(?![0-9]+$){_LABEL}")
 _TOKEN = re.compile(r"[!-~]{20,200}")  # what may stand in a header
 # "sha256 Fingerprint=AA:BB:…" is how openssl prints it.
 _FINGERPRINT = re.compile(r"(?:sha-?256(?: fingerprint)?[=:] ?)?([0-9a-f]{2}(?::?[0-9a-f]{2}){31})")
@@ -116,7 +119,7 @@ def _url(address: str) -> str:
     except ValueError:  # a port that is none, brackets that do not close
         host, port, parts = "", 0, urlsplit("")
     bare = not parts.path.strip("/") and not set(rest) & set("?#@\\")
-    if scheme not in ("https", "http") or not bare or not port or not _is_host(host):
+    if scheme not in ("https", "http") or not bare or not port or not is_host(host):
         raise AddressRefused(
             f"“{address[:80]}” is no address of a backend; write https://NAME:{DEFAULT_PORT} with"
             " the other machine's name and port and nothing behind it."
@@ -131,19 +134,20 @@ def _url(address: str) -> str:
             )
         if host.lower() == "localhost":
             host = "127.0.0.1"  # whatever a resolver would say
-    return f"{scheme}://{in_url(_shortest(host))}:{port}"
+    return f"{scheme}://{in_url(shortest(host))}:{port}"
 
 
-def _is_host(host: str) -> bool:
+def is_host(host: str) -> bool:
+    """Return whether this can be the name of a machine or a literal address, without brackets."""
     try:
         # A zone ("fe80::1%eth0") would mean another machine on another network card.
         return not getattr(ipaddress.ip_address(host), "scope_id", None)
     except ValueError:
-        return _NAME.fullmatch(host) is not None
+        return len(host) <= _LONGEST_NAME and _NAME.fullmatch(host) is not None
 
 
-def _shortest(host: str) -> str:
-    """Return an address as the server writes it, which compares the Host header with its own."""
+def shortest(host: str) -> str:
+    """Return an address as clients and the server write it; a name as it is."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:

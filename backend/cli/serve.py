@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import re
 import signal
 import sys
 from pathlib import Path
@@ -13,8 +12,6 @@ from pathlib import Path
 from ..errors import SettingError
 from ..paths import default_data_dir, full_path
 from ..remote import DEFAULT_PORT
-
-_NAME = re.compile(r"(?:[A-Za-z0-9_.-]{1,253}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -45,8 +42,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve."""
     _check(options)
+    from ..server.listen import LOOPBACK, Listening, read_certificate, read_name
+
+    names = tuple(read_name(name) for name in options.name)
     from ..server.app import serve
-    from ..server.listen import LOOPBACK, Listening, read_certificate
 
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
@@ -59,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         host=options.host or LOOPBACK,
         port=port,
         certificate=read_certificate(options.tls_cert, options.tls_key) if with_tls else None,
-        names=tuple(options.name),
+        names=names,
     )
     # The system's way to ask for the end does the same as Ctrl-C: workers are ended in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -74,9 +73,6 @@ def _check(options: argparse.Namespace) -> None:
         raise SettingError("--tls-cert and --tls-key belong together; give both or neither.")
     if options.port is not None and not 0 <= options.port <= 65_535:
         raise SettingError(f"--port {options.port} is no port; give one from 1 to 65535.")
-    for name in options.name:
-        if not _NAME.fullmatch(name):
-            raise SettingError(f"--name {name} is no name of a machine; give NAME or NAME:PORT.")
     if options.lease is not None and (options.host or options.tls_cert):
         raise SettingError(
             "A server with --lease ends by itself, which is for the one that Blender starts; leave"

@@ -12,12 +12,15 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import BackendNotStarted
-from ..remote import in_url
+from ..errors import BackendNotStarted, SettingError
+from ..remote import in_url, is_host, shortest
 
 LOOPBACK = "127.0.0.1"
 _LOCAL_NAMES = (LOOPBACK, "localhost", "[::1]")  # also the near end of a tunnel
 _PORT = re.compile(r":[0-9]+$")
+_CALLED = re.compile(
+    r"(?:\[(?P<six>[^\[\]]*:[^\[\]]*)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?"
+)
 _PEM = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _EVERYBODY = stat.S_IROTH | stat.S_IWOTH
 
@@ -43,7 +46,8 @@ class Listening:
         host: An address of this machine, or a name of it.
         port: 0 lets the system choose a free one.
         certificate: Needed for whatever is not loopback.
-        names: `name` or `name:port` that clients may call the server by, beside `host`.
+        names: `name` or `name:port` that clients may call the server by, beside `host`; see
+            `read_name`.
     """
 
     host: str = LOOPBACK
@@ -122,6 +126,24 @@ class Listening:
     @staticmethod
     def _names_nobody(literal: str) -> bool:
         return ipaddress.ip_address(literal).is_unspecified
+
+
+def read_name(text: str) -> str:
+    """Return what clients may call the server by, as they write it: `name` or `name:port`.
+
+    Raises:
+        SettingError: it is no name of a machine and no address.
+    """
+    called = _CALLED.fullmatch(text)
+    host = called and (called["six"] or called["name"])
+    port = None if called is None or called["port"] is None else int(called["port"])
+    if not host or not is_host(host) or (port is not None and not 1 <= port <= 65_535):
+        raise SettingError(
+            f"--name '{text[:80]}' is no host name or address; give NAME or NAME:PORT with a port"
+            " from 1 to 65535, and an IPv6 address in brackets ([::1])."
+        )
+    name = in_url(shortest(host)).lower()
+    return name if port is None else f"{name}:{port}"
 
 
 def read_certificate(certificate: Path, key: Path) -> Certificate:
