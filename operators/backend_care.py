@@ -24,6 +24,7 @@ from ..backend.running import Running
 from ..backend.setup import place, removal
 from ..backend.setup.progress import Progress
 from .attachment import attachment
+from .interface import redraw_sidebars
 from .task import Task
 
 log = logging.getLogger(__name__)
@@ -189,7 +190,8 @@ class Care:
     def _tick(self) -> float | None:
         self.step()
         self.ask()
-        _redraw()
+        redraw_sidebars("PREFERENCES", whole=True)
+        redraw_sidebars("VIEW_3D")
         looks = time.monotonic() - self._looked < _LOOKING_SECONDS
         if self._chore is not None:
             return SECONDS_BETWEEN_STEPS
@@ -209,13 +211,6 @@ def _look(data: Path, size: int | None) -> Seen:
             f"The data folder '{data}' cannot be looked into ({reason.strerror or reason}); choose"
             " another one."
         ) from reason
-
-
-def _redraw() -> None:
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in ("PREFERENCES", "VIEW_3D"):
-                area.tag_redraw()
 
 
 care = Care()
