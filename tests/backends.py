@@ -14,17 +14,10 @@ import psutil
 from backend.client import Backend, JobEvents
 from backend.events import Event
 from backend.rendezvous import read_server
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = Path(sys.executable)
-
-
-def wait_until(true: Callable[[], object], *, seconds: float = 60.0) -> None:
-    """Return when `true()` is; fail if that takes too long."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"still not: {true}"
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager

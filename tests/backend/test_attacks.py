@@ -43,8 +43,9 @@ from tests.attacks import (
     archive,
     tree,
 )
-from tests.backends import all_events, running_backend, wait_until, worker_pid
+from tests.backends import all_events, running_backend, worker_pid
 from tests.drafts import small_pipeline
+from tests.waiting import wait_until
 
 
 def all_routes(routes: list) -> Iterator[APIRoute]:

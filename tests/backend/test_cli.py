@@ -12,7 +12,8 @@ from backend.bundle import pack
 from backend.models import cards
 from backend.take import read_take, verify_take
 from tests.analytic import analytic_shot, write_truth
-from tests.backends import PYTHON, ROOT, frame_files, running_backend, wait_until
+from tests.backends import PYTHON, ROOT, frame_files, running_backend
+from tests.waiting import wait_until
 
 
 def run(*arguments: object, **options) -> subprocess.CompletedProcess:

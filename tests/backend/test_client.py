@@ -26,16 +26,8 @@ from backend.launch import find_server, start_or_attach
 from backend.rendezvous import ServerInfo, read_server, remove_server, server_file, write_server
 from backend.wire import PROTOCOL
 from tests.analytic import analytic_shot
-from tests.backends import (
-    PYTHON,
-    ROOT,
-    all_events,
-    end_server,
-    events_until,
-    gone,
-    running_backend,
-    wait_until,
-)
+from tests.backends import PYTHON, ROOT, all_events, end_server, events_until, gone, running_backend
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from backend.generate import generate
 from backend.jobs import JobStore
 from backend.take import read_take, verify_take
 from tests.analytic import analytic_shot
-from tests.backends import PYTHON, ROOT, all_events, frame_files, running_backend, wait_until
+from tests.backends import PYTHON, ROOT, all_events, frame_files, running_backend
 from tests.disks import Disk, disk
+from tests.waiting import wait_until
 
 FRAMES = 4
 PAGE = 4096

@@ -26,16 +26,8 @@ from backend.resume import JOB_FILE
 from backend.score import score
 from backend.take import TAKE_FILE, Take, verify_take
 from tests.backend.written import content, write_all, writer
-from tests.backends import (
-    PYTHON,
-    ROOT,
-    all_events,
-    events_until,
-    gone,
-    running_backend,
-    wait_until,
-    worker_pid,
-)
+from tests.backends import PYTHON, ROOT, all_events, events_until, gone, running_backend, worker_pid
+from tests.waiting import wait_until
 
 NOISE = np.random.default_rng(5)
 

@@ -25,16 +25,9 @@ from backend.rendezvous import read_server
 from backend.take import verify_take
 from tests import kills
 from tests.analytic import analytic_shot
-from tests.backends import (
-    PYTHON,
-    ROOT,
-    events_until,
-    frame_files,
-    gone,
-    running_backend,
-    wait_until,
-)
+from tests.backends import PYTHON, ROOT, events_until, frame_files, gone, running_backend
 from tests.drafts import small_pipeline
+from tests.waiting import wait_until
 
 FRAMES = 16
 MODELS = {"projection": {}, "draft": {"steps": 1}}

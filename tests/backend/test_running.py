@@ -15,9 +15,10 @@ from backend.connection import Connection
 from backend.errors import BackendNotStarted
 from backend.launch import start_or_attach
 from backend.rendezvous import ServerInfo, read_server, write_server
-from tests.backends import PYTHON, ROOT, gone, running_backend, wait_until
+from tests.backends import PYTHON, ROOT, gone, running_backend
 from tests.certificates import SELF_SIGNED
 from tests.remotes import served
+from tests.waiting import wait_until
 
 
 def another_python(folder: Path) -> Path:

@@ -19,7 +19,8 @@ from backend.events import Event
 from backend.rendezvous import read_server
 from backend.take import read_take, verify_take
 from tests.analytic import analytic_shot
-from tests.backends import all_events, frame_files, running_backend, wait_until, worker_pid
+from tests.backends import all_events, frame_files, running_backend, worker_pid
+from tests.waiting import wait_until
 
 FRAMES = 4
 

@@ -24,9 +24,9 @@ from tests.backends import (
     frame_files,
     gone,
     running_backend,
-    wait_until,
     worker_pid,
 )
+from tests.waiting import wait_until
 
 FRAMES = 30
 

@@ -12,7 +12,8 @@ from backend.jobs import JobStore
 from backend.server.feed import Feed
 from backend.server.lanes import Lanes
 from backend.server.leases import TICK_SECONDS, Leases
-from tests.backends import gone, wait_until
+from tests.backends import gone
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from backend.bundle import pack
 from backend.errors import RequestRefused
 from tests.analytic import analytic_shot
 from tests.backend import test_server_http as usual
-from tests.backends import all_events, wait_until
+from tests.backends import all_events
+from tests.waiting import wait_until
 
 place, backend, wire, done = usual.place, usual.backend, usual.wire, usual.done
 post, refusal, job_folders = usual.post, usual.refusal, usual.job_folders

@@ -22,8 +22,9 @@ from backend.setup.ours import TEMPORARY
 from backend.setup.place import Kind
 from backend.setup.process import Work, run
 from backend.setup.progress import Progress
-from tests.backends import ROOT, gone, wait_until
+from tests.backends import ROOT, gone
 from tests.indexes import Index, lock, wheel
+from tests.waiting import wait_until
 
 # Making an empty environment takes seconds; on a machine that is busy, minutes.
 WAIT = 500

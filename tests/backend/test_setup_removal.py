@@ -16,7 +16,8 @@ from backend.rendezvous import ServerInfo, write_server
 from backend.setup import place, removal
 from backend.setup.environment import STAMP
 from backend.tokens import kept_token
-from tests.backends import ROOT, wait_until
+from tests.backends import ROOT
+from tests.waiting import wait_until
 
 NAME = "0123456789abcdef" * 2
 

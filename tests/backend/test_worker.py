@@ -10,7 +10,8 @@ import torch
 from backend.server.process import WorkerProcess
 from backend.take import verify_take
 from backend.worker import _out_of_memory
-from tests.backends import gone, wait_until
+from tests.backends import gone
+from tests.waiting import wait_until
 
 Inbox = queue.Queue
 
