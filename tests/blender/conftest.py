@@ -124,3 +124,44 @@ def own_jobs(backend):
     """Returns the jobs that the backend has had since the test began: tests share one."""
     before = {job["id"] for job in backend.jobs()}
     return lambda: [job for job in backend.jobs() if job["id"] not in before]
+
+
+@pytest.fixture
+def page(stored, tmp_path, monkeypatch):
+    """The stored preferences of somebody who has installed nothing and may use the network."""
+    import bpy
+    from bl_ext.devrepo.depthshot.operators.backend_care import care
+    from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE
+
+    monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
+    stored.data_folder = str(tmp_path / "data")
+    system = bpy.context.preferences.system
+    before = system.use_online_access
+    system.use_online_access = True
+    care.__init__()
+    yield stored
+    care.abandon()
+    care.__init__()
+    system.use_online_access = before
+    for name in ("device", "starts_itself", "use_elsewhere"):
+        stored.property_unset(name)
+
+
+@pytest.fixture(scope="module")
+def checkout_python(backend_python):
+    """The path of the Python that the backend of this checkout runs with."""
+    from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE
+
+    return os.environ[PYTHON_VARIABLE]
+
+
+@pytest.fixture
+def served(checkout_python, page):
+    """The same with the backend of this checkout in the field Backend Python."""
+    import bpy
+    from bl_ext.devrepo.depthshot.backend import running
+    from bl_ext.devrepo.depthshot.preferences import preferences
+
+    page.backend_python = checkout_python
+    yield page
+    running.stop(preferences(bpy.context).data)

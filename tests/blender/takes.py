@@ -1,14 +1,19 @@
 """Takes made without a backend, and ways to look at what Blender makes of them."""
 
+import dataclasses
 import hashlib
+import json
+import os
 import struct
 import zlib
 from pathlib import Path
 
 import bpy
 import numpy as np
-from bl_ext.devrepo.depthshot.backend.take import Take, frame_name
+from bl_ext.devrepo.depthshot.backend.take import TAKE_FILE, Take, frame_name
 from bl_ext.devrepo.depthshot.scene import compat
+
+START = 5
 
 
 def png(pixels):
@@ -50,7 +55,7 @@ def read(path):
 
 
 def make_take(folder, frames, *, start=1, fps=24.0):
-    """Writes a finished take of the given pictures, (H, W, 3) uint8 each; returns its record."""
+    """Writes the pictures of a take, (H, W, 3) uint8 each; returns its record, not written yet."""
     files = {}
     for kind in ("frames", "mask"):
         (folder / kind).mkdir(parents=True)
@@ -77,6 +82,20 @@ def make_take(folder, frames, *, start=1, fps=24.0):
         warnings=(),
         details={},
     )
+
+
+def write_record(folder, take):
+    """Writes a take's `take.json`; returns its path."""
+    path = folder / TAKE_FILE
+    path.write_text(json.dumps(take.to_json()), encoding="utf-8")
+    return path
+
+
+def finished(folder, pictures, *, start=START, age=0, **fields):
+    """Writes a finished take of the scene “Shot” with its record, some seconds old."""
+    take = dataclasses.replace(make_take(folder, pictures, start=start), name="Shot", **fields)
+    os.utime(write_record(folder, take), (1e9 - age, 1e9 - age))
+    return take
 
 
 def noise(count, *, size=(32, 18), seed=1):

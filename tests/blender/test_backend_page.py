@@ -2,9 +2,7 @@
 
 import os
 import threading
-import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import bpy
 import pytest
@@ -18,81 +16,14 @@ from bl_ext.devrepo.depthshot.operators.attachment import attachment
 from bl_ext.devrepo.depthshot.operators.backend_care import Chore, care
 from bl_ext.devrepo.depthshot.operators.request import why_not
 from bl_ext.devrepo.depthshot.operators.runner import runner
-from bl_ext.devrepo.depthshot.panels import backend_missing, backend_page
-from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE, preferences
+from bl_ext.devrepo.depthshot.panels import backend_missing
+from bl_ext.devrepo.depthshot.preferences import preferences
 
-from tests.blender.test_panels import Layout, in_a_sidebar, names
-from tests.blender.test_panels import draw as draw_panel
+from tests.blender import drawings
+from tests.blender.drawings import names
+from tests.blender.preferences_page import OPERATORS, can, draw, labels, look_again
 from tests.remotes import served as by_hand
-
-OPERATORS = bpy.ops.depthshot
-
-
-@pytest.fixture
-def page(stored, tmp_path, monkeypatch):
-    """The stored preferences of somebody who has installed nothing and may use the network."""
-    monkeypatch.delenv(PYTHON_VARIABLE, raising=False)
-    stored.data_folder = str(tmp_path / "data")
-    system = bpy.context.preferences.system
-    before = system.use_online_access
-    system.use_online_access = True
-    care.__init__()
-    yield stored
-    care.abandon()
-    care.__init__()
-    system.use_online_access = before
-    for name in ("device", "starts_itself", "use_elsewhere"):
-        stored.property_unset(name)
-
-
-@pytest.fixture(scope="module")
-def checkout_python(backend_python):
-    return os.environ[PYTHON_VARIABLE]
-
-
-@pytest.fixture
-def served(checkout_python, page):
-    """The same with the backend of this checkout in the field Backend Python."""
-    page.backend_python = checkout_python
-    yield page
-    running.stop(preferences(bpy.context).data)
-
-
-def draw(page) -> Layout:
-    layout = Layout()
-    names = ("device", "starts_itself", "takes_folder", "backend_python", "data_folder")
-    values = {name: getattr(page, name) for name in names}
-    context = in_a_sidebar(width=2000)
-    context.preferences = SimpleNamespace(
-        system=Named(bpy.context.preferences.system), addons=bpy.context.preferences.addons
-    )
-    backend_page.draw(SimpleNamespace(layout=layout, bl_rna=page.bl_rna, **values), context)
-    return layout
-
-
-class Named:
-    """Blender's system preferences with the scale of a window's interface."""
-
-    ui_scale = 1.0
-
-    def __init__(self, system) -> None:
-        self.bl_rna = system.bl_rna
-
-
-def wait_until(true) -> None:
-    """Returns when `true()` is; fails if that takes too long."""
-    deadline = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def can(name: str) -> bool:
-    return getattr(OPERATORS, f"backend_{name}").poll()
-
-
-def labels(page) -> str:
-    return "\n".join(names(draw(page).drawn, "label"))
+from tests.waiting import wait_until
 
 
 def test_with_nothing_installed_it_says_so_and_what_it_needs(page):
@@ -221,12 +152,6 @@ def test_started_and_stopped_by_hand(served):
     assert not can("stop") and can("start")
 
 
-def look_again() -> bool:
-    care._asked = float("-inf")
-    care.ask()
-    return False
-
-
 def test_the_doctor_is_drawn(served):
     assert OPERATORS.backend_doctor() == {"FINISHED"}
     assert {"torch", "devices", "data folder"} <= {name for name, _, _ in care.checks}
@@ -263,7 +188,7 @@ def test_nothing_is_done_to_the_backend_while_a_take_is_made(page, monkeypatch):
 def test_the_tab_leads_to_the_page_as_long_as_there_is_no_backend(page):
     panel = backend_missing.DEPTHSHOT_PT_backend_missing
     assert panel.poll(bpy.context)
-    drawn = draw_panel(panel)
+    drawn = drawings.draw(panel)
     assert "The backend is not installed." in names(drawn, "label")
     assert names(drawn, "operator") == ["depthshot.backend_settings"]
     assert not OPERATORS.backend_settings.poll(), "no window can be opened here"

@@ -12,12 +12,8 @@ from bl_ext.devrepo.depthshot.operators.backend_care import Chore, care
 from bl_ext.devrepo.depthshot.operators.request import why_not
 from bl_ext.devrepo.depthshot.preferences import preferences
 
-from tests.blender import test_backend_page as usual
-
-OPERATORS = bpy.ops.depthshot
-page, served, checkout_python = usual.page, usual.served, usual.checkout_python
-draw, labels, can = usual.draw, usual.labels, usual.can
-wait_until, look_again = usual.wait_until, usual.look_again
+from tests.blender.preferences_page import OPERATORS, can, labels, look_again
+from tests.waiting import wait_until
 
 
 def test_a_look_that_fails_is_said_and_the_next_one_works(page):

@@ -17,7 +17,7 @@ from bl_ext.devrepo.depthshot.panels.export import DEPTHSHOT_PT_export
 from bl_ext.devrepo.depthshot.preferences import preferences
 
 from tests.blender import generations, takes
-from tests.blender.test_panels import draw
+from tests.blender.drawings import draw
 
 pytestmark = pytest.mark.usefixtures("backend_python", "idle")
 

@@ -12,7 +12,7 @@ from bl_ext.devrepo.depthshot.scene import compat
 from bl_ext.devrepo.depthshot.scene.strips import active_strip
 
 from tests.blender import takes, views
-from tests.blender.test_sequencer_panels import draw, labels
+from tests.blender.sequencer_tab import draw, labels
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from bl_ext.devrepo.depthshot.scene.targets import TARGETS, find_target
 from bl_ext.devrepo.depthshot.scene.worn_takes import lost_images
 
 from tests.blender import movies, shots, takes
-from tests.blender.test_panels import drawn_layout, names
-from tests.blender.test_sequencer_panels import MENU, TAKE, draw, labels
-from tests.blender.test_sequencer_takes import finished
+from tests.blender.drawings import drawn_layout, names
+from tests.blender.sequencer_tab import MENU, TAKE, draw, labels
+from tests.blender.takes import finished
 
 
 @pytest.fixture

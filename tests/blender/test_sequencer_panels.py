@@ -1,6 +1,4 @@
-"""The sequencer's tab, drawn into a layout that writes down what it is asked for."""
-
-from types import SimpleNamespace
+"""What the sequencer's tab says and offers."""
 
 import bpy
 import pytest
@@ -10,70 +8,9 @@ from bl_ext.devrepo.depthshot.scene import compat
 from bl_ext.devrepo.depthshot.scene.targets import strip as strip_target
 
 from tests.blender import movies, shots, takes
-from tests.blender.test_panels import ICONS, Layout, names
-from tests.blender.test_sequencer_takes import finished
-
-
-class Recorder(Layout):
-    """Also knows menus, buttons' properties and pointers put into the context."""
-
-    enabled = True
-    scene = None
-
-    def _part(self, **options):
-        return Recorder(self.drawn)
-
-    column = row = split = _part
-
-    def prop(self, data, name, *, text=None):
-        super().prop(data, name)
-
-    def operator(self, name, *, text="", icon="NONE"):
-        super().operator(name, text=text, icon=icon)
-        scene = self.scene or bpy.context.scene
-        self.drawn.append(("button", name, text, scene.name))
-        made = SimpleNamespace()
-        self.drawn.append(("made", made))
-        return made
-
-    def menu(self, name, *, icon="NONE"):
-        assert icon in ICONS, icon
-        assert hasattr(bpy.types, name)
-        self.drawn.append(("menu", name, self.enabled))
-
-    def context_pointer_set(self, name, data):
-        assert name == "scene"
-        self.scene = data
-
-
-def draw(panel):
-    """Returns what a panel or menu draws, as (kind, ...) in order."""
-    layout = Recorder()
-    drawing = SimpleNamespace(layout=layout)
-    drawing.column = lambda: panel.column(drawing)
-    context = SimpleNamespace(
-        scene=bpy.context.scene,
-        window_manager=bpy.context.window_manager,
-        region=SimpleNamespace(width=2000),
-        preferences=SimpleNamespace(
-            system=SimpleNamespace(ui_scale=1.0), addons=bpy.context.preferences.addons
-        ),
-    )
-    if hasattr(bpy.context, "sequencer_scene"):
-        context.sequencer_scene = bpy.context.sequencer_scene
-    panel.draw(drawing, context)
-    return layout.drawn
-
-
-def labels(panel):
-    return names(draw(panel), "label")
-
-
-SHOT, TAKE, MENU = (
-    sequencer.DEPTHSHOT_PT_strip_shot,
-    sequencer.DEPTHSHOT_PT_strip_take,
-    sequencer.DEPTHSHOT_MT_takes,
-)
+from tests.blender.drawings import names
+from tests.blender.sequencer_tab import MENU, SHOT, TAKE, draw, labels
+from tests.blender.takes import finished
 
 
 @pytest.fixture

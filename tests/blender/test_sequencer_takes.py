@@ -1,6 +1,5 @@
 """Strips that show takes: another take in their place, and the way to their shot."""
 
-import dataclasses
 import json
 import os
 
@@ -14,18 +13,7 @@ from bl_ext.devrepo.depthshot.scene.strip_takes import other_takes, replace_take
 from bl_ext.devrepo.depthshot.scene.targets import strip as strip_target
 
 from tests.blender import movies, shots, takes
-
-START = 5
-
-
-def finished(folder, pictures, *, start=START, age=0, **fields):
-    """Writes a finished take of the scene “Shot” with its record."""
-    take = takes.make_take(folder, pictures, start=start)
-    take = dataclasses.replace(take, name="Shot", **fields)
-    record = folder / "take.json"
-    record.write_text(json.dumps(take.to_json()), encoding="utf-8")
-    os.utime(record, (1e9 - age, 1e9 - age))
-    return take
+from tests.blender.takes import START, finished
 
 
 @pytest.fixture
