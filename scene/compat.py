@@ -153,6 +153,46 @@ def pass_through(scene: bpy.types.Scene) -> bpy.types.NodeTree:
     return tree
 
 
+def passes_through(scene: bpy.types.Scene, tree: bpy.types.NodeTree) -> bool:
+    """Return whether a compositor still leaves the render as it is, as `pass_through` made it."""
+    rendered = [layer.name for layer in scene.view_layers if layer.use]
+    if len(tree.nodes) != 2 or len(tree.links) != 1 or any(node.mute for node in tree.nodes):
+        return False
+    (link,) = tree.links
+    layers, end = link.from_node, link.to_node
+    return (
+        link.is_valid
+        and not link.is_muted
+        and layers.bl_idname == RENDER_LAYERS
+        and layers.scene == scene
+        and layers.layer in rendered[:1]
+        and link.from_socket.name == "Image"
+        and end.bl_idname in ("CompositorNodeComposite", "NodeGroupOutput")
+        and link.to_socket == end.inputs[0]
+        and getattr(end, "use_alpha", True)
+    )
+
+
+def even_out_compositor(scene: bpy.types.Scene) -> None:
+    """Undo what a compositor leaves behind in a scene that composites with none.
+
+    Nothing shows that, and no script can remove it, so each scene gets it: the settings that Cycles
+    looks up in a view layer when a node shows that, which makes them, and before Blender 5 a tree.
+    """
+    for layer in scene.view_layers:
+        getattr(layer, "cycles", None)
+    if hasattr(scene, "compositing_node_group") or scene.use_nodes:
+        return
+    scene.use_nodes = True
+    tree = scene.node_tree
+    tree.nodes.clear()
+    tree.animation_data_clear()
+    tree["depthshot"] = 0  # where one was ever set, an empty group of them stays
+    for name in list(tree.keys()):
+        del tree[name]
+    scene.use_nodes = False
+
+
 def fit_to_render(
     tree: bpy.types.NodeTree, socket: bpy.types.NodeSocket, *, interpolation: str
 ) -> bpy.types.NodeSocket:

@@ -80,6 +80,7 @@ def _neutralise(scene: bpy.types.Scene, frame: int) -> None:
     # No picture shows a strip, and each names files of its own: the takes that landed before.
     for each in bpy.data.scenes:
         each.sequence_editor_clear()
+    compat.even_out_compositor(scene)
     # As the still has it; what is kept of the artist's own is how it changes colors.
     compat.use_png16(scene.render.image_settings)
     for layer in scene.view_layers:

@@ -67,7 +67,7 @@ def leave_out_nodes(scene: Scene, tree: NodeTree | None) -> bool:
         tree.nodes.remove(node)
         if group.users == 0:
             bpy.data.node_groups.remove(group)
-    if PASS_THROUGH in tree and len(tree.nodes) == 2 and len(tree.links) == 1:
+    if PASS_THROUGH in tree and compat.passes_through(scene, tree):
         compat.drop_compositor(scene)
     return without
 

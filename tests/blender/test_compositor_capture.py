@@ -37,14 +37,89 @@ def test_a_node_that_only_lies_there_leaves_the_still_as_it_was(scene, tmp_path)
     assert after.reused, "nothing of the shot has changed"
 
 
-@pytest.mark.skipif(bpy.app.version < (5, 0), reason="a scene's nodes cannot be removed before")
 def test_the_first_take_in_the_compositor_renders_nothing_again(scene, tmp_path):
-    compat.drop_compositor(scene)
+    scene = without_compositor(scene)
     before = shots.capture(scene, tmp_path / "cache")
     take, _ = composited.make_take(tmp_path / "take", takes.noise(1))
     compositor.land(scene, tmp_path / "take", take)
     after = shots.capture(scene, tmp_path / "cache")
     assert (before.reused, after.reused) == (False, True)
+
+
+def without_compositor(scene):
+    """The same shot in a scene that has never had a compositor: before Blender 5 one stays."""
+    fresh = bpy.data.scenes.new("Fresh")
+    for thing in scene.collection.objects:
+        fresh.collection.objects.link(thing)
+    shots.small(fresh, composited.SIZE).camera = scene.camera
+    bpy.context.window.scene = fresh
+    bpy.data.scenes.remove(scene)
+    assert getattr(fresh, "node_tree", None) is None
+    return fresh
+
+
+def end(tree):
+    """The node that the tree's picture ends in."""
+    kinds = ("CompositorNodeComposite", "NodeGroupOutput")
+    return next(node for node in tree.nodes if node.bl_idname in kinds)
+
+
+def invert(scene, tree, layers):
+    """Puts a node between that changes the picture."""
+    node = tree.nodes.new("CompositorNodeInvert")
+    tree.links.new(layers.outputs["Image"], node.inputs["Color"])
+    tree.links.new(node.outputs[0], end(tree).inputs[0])
+
+
+def other_layer(scene, tree, layers):
+    """Shows a view layer that has nothing in it."""
+    layer = scene.view_layers.new("Empty")
+    for child in layer.layer_collection.children:
+        child.exclude = True
+    layer.samples = 1
+    layers.layer = "Empty"
+
+
+def mute(scene, tree, layers):
+    """Cuts the picture off: it is black."""
+    tree.links[0].is_muted = True
+
+
+def alpha(scene, tree, layers):
+    """Shows another output of the render."""
+    tree.links.new(layers.outputs["Alpha"], end(tree).inputs[0])
+
+
+@pytest.mark.parametrize("change", [invert, other_layer, mute, alpha])
+def test_what_the_artist_makes_of_that_compositor_is_in_the_still(scene, tmp_path, change):
+    scene = without_compositor(scene)
+    take, _ = composited.make_take(tmp_path / "take", takes.noise(1))
+    compositor.land(scene, tmp_path / "take", take)
+    plain = shots.capture(scene, tmp_path / "cache")
+    tree = compat.compositor_tree(scene)
+    layers = next(node for node in tree.nodes if node.bl_idname == compat.RENDER_LAYERS)
+    if change is other_layer:
+        things = bpy.data.collections.new("Things")
+        scene.collection.children.link(things)
+        for thing in [each for each in scene.collection.objects if each != scene.camera]:
+            things.objects.link(thing)
+            scene.collection.objects.unlink(thing)
+    change(scene, tree, layers)
+    changed = shots.capture(scene, tmp_path / "cache")
+    assert not changed.reused
+    seen = takes.render(scene, tmp_path / "seen.png", 1)
+    assert np.abs(still(changed) - seen).max() <= 1
+    assert np.abs(still(changed) - still(plain)).mean() > 10
+
+
+def test_a_compositor_that_is_switched_off_makes_no_difference(scene, tmp_path):
+    scene = without_compositor(scene)
+    shots.capture(scene, tmp_path / "cache")
+    composited.artist_tree(scene)
+    changed = shots.capture(scene, tmp_path / "cache")
+    assert not changed.reused
+    compat.drop_compositor(scene)
+    assert shots.capture(scene, tmp_path / "cache").reused
 
 
 def test_a_take_in_the_picture_is_not_in_the_still(scene, tmp_path):
