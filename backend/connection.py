@@ -50,6 +50,12 @@ class Connection:
     def __init__(self, info: Endpoint) -> None:
         self.info = info
 
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[Connection]:
+        """Hand out the same way for many requests of one thread: what was opened is used again."""
+        with _new_session(self.info) as session:
+            yield _Kept(self.info, session)
+
     def json(self, method: str, path: str, **options: object) -> dict:
         """Send a request and return the JSON object it is answered with.
 
@@ -74,17 +80,10 @@ class Connection:
     ) -> Iterator[requests.Response]:
         """Send a request and hand out the answer while it streams in; raises as `json`."""
         connect = CONNECT_SECONDS_ELSEWHERE if self.info.elsewhere else CONNECT_SECONDS
-        with requests.Session() as session:
-            # A company's proxy would catch 127.0.0.1, and ~/.netrc would replace the token.
-            session.trust_env = False
-            session.headers["Authorization"] = f"Bearer {self.info.token}"
-            if self.info.fingerprint:
-                session.verify = False  # no authority is asked: the certificate itself is known
-                session.mount("https://", PinnedAdapter(self.info.fingerprint))
-            elif self.info.url.startswith("https:"):
-                session.mount("https://", SystemAdapter())
+        with self._session() as session:
             try:
-                response = session.request(
+                response = self._send(
+                    session,
                     method,
                     self.info.url + path,
                     timeout=(connect, read_seconds),
@@ -153,6 +152,14 @@ class Connection:
                     raise self._stranger()
         return bytes(content)
 
+    def _session(self) -> contextlib.AbstractContextManager[requests.Session]:
+        return _new_session(self.info)
+
+    def _send(
+        self, session: requests.Session, method: str, url: str, **options: object
+    ) -> requests.Response:
+        return session.request(method, url, **options)
+
     def _detail(self, response: requests.Response) -> str:
         content = self.body(response)
         try:
@@ -195,6 +202,45 @@ class Connection:
             f"No backend answers at {url}; see that it runs there and that no firewall or closed"
             " tunnel is in between. A job it has goes on without this machine."
         )
+
+
+class _Kept(Connection):
+    """A way that one thread goes again and again: one session for all requests."""
+
+    def __init__(self, info: Endpoint, session: requests.Session) -> None:
+        super().__init__(info)
+        self._kept = session
+        self._answered = False
+
+    def _session(self) -> contextlib.AbstractContextManager[requests.Session]:
+        return contextlib.nullcontext(self._kept)
+
+    def _send(
+        self, session: requests.Session, method: str, url: str, **options: object
+    ) -> requests.Response:
+        try:
+            response = super()._send(session, method, url, **options)
+        except requests.ConnectionError as reason:
+            if not self._answered or method != "GET" or isinstance(reason, requests.Timeout):
+                raise
+            # A server closes what is idle, maybe just when it was used again: once more, anew.
+            self._answered = False
+            response = super()._send(session, method, url, **options)
+        self._answered = True
+        return response
+
+
+def _new_session(info: Endpoint) -> requests.Session:
+    session = requests.Session()
+    # A company's proxy would catch 127.0.0.1, and ~/.netrc would replace the token.
+    session.trust_env = False
+    session.headers["Authorization"] = f"Bearer {info.token}"
+    if info.fingerprint:
+        session.verify = False  # no authority is asked: the certificate itself is known
+        session.mount("https://", PinnedAdapter(info.fingerprint))
+    elif info.url.startswith("https:"):
+        session.mount("https://", SystemAdapter())
+    return session
 
 
 def _certificate_refused(url: str, reason: requests.RequestException) -> str | None:

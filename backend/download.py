@@ -29,6 +29,16 @@ def download_take(
 ) -> Path:
     """Fetch the take of a finished job; see `client.Backend.download`."""
     _check_unused(folder)
+    with connection.kept() as kept:
+        return _download(kept, job_id, folder, on_progress)
+
+
+def _download(
+    connection: Connection,
+    job_id: str,
+    folder: Path,
+    on_progress: Callable[[int, int], None] | None,
+) -> Path:
     with connection.open("GET", f"/v1/shots/{job_id}/take.json") as response:
         content = connection.body(response)
     take = Take.from_json(parse_json(content, name=TAKE_FILE, error=TakeError))
