@@ -73,8 +73,8 @@ class ShotReader:
             if mark is not None and mark.generated:
                 marks.append(mark)
                 self._warn(
-                    f"The still is generated in part already, {_made_by(mark)}; all of it counts as"
-                    " seen, so the mask shows only what is generated anew."
+                    f"The still '{still.image}' is generated in part already, {_made_by(mark)}; all"
+                    " of it counts as seen, so the mask shows only what is generated anew."
                 )
         return tuple(marks)
 

@@ -181,7 +181,9 @@ def test_a_take_from_a_frame_of_an_earlier_take_says_so(make_shot, tmp_path):
         take = writer.finish({})
     assert take.digital_source_type == "compositeWithTrainedAlgorithmicMedia"
     (warning,) = take.warnings
-    assert warning.startswith("The still is generated in part already, by the model draft; ")
+    assert warning.startswith(
+        "The still 'still.png' is generated in part already, by the model draft; "
+    )
     (frame,) = (tmp_path / "take/frames").iterdir()
     assert read_mark(frame).source_type == "compositeWithTrainedAlgorithmicMedia"
     with PIL.Image.open(frame) as image:
