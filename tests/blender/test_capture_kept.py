@@ -4,45 +4,18 @@ import os
 import shutil
 
 import bpy
-import numpy as np
 import pytest
 from bl_ext.devrepo.depthshot.backend.bundle import pack, unpack
 from bl_ext.devrepo.depthshot.backend.wire import read_shot
 from bl_ext.devrepo.depthshot.scene import compat
 
 from tests.blender import shots
+from tests.blender.recaptures import again, furnish, write_texture
 
 
 @pytest.fixture
 def scene(empty_scene, tmp_path):
-    """A textured plane, a lamp, a modifier, an animated camera: saved, as an artist's file is."""
-    scene = shots.small(empty_scene, (32, 18))
-    plane = shots.add_plane(scene, half=3)
-    plane.modifiers.new("Wave", "WAVE")
-    tree, output = shots.add_material(plane)
-    glow = tree.nodes.new("ShaderNodeEmission")
-    texture = tree.nodes.new("ShaderNodeTexImage")
-    write_texture(tmp_path, 0.25)
-    texture.image = bpy.data.images.load(str(tmp_path / "texture.png"))
-    tree.links.new(texture.outputs[0], glow.inputs[0])
-    tree.links.new(glow.outputs[0], output.inputs["Surface"])
-    shots.add(scene, "Lamp", bpy.data.lights.new("Lamp", "POINT"))
-    shots.move(shots.add_camera(scene), "location", {1: (0, 0, 8), 5: (2, 0, 8)})
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "artist.blend"))
-    return scene
-
-
-def write_texture(folder, value):
-    image = bpy.data.images.new("made", 4, 4)
-    image.pixels.foreach_set(np.full(64, value, np.float32))
-    image.filepath_raw, image.file_format = str(folder / "texture.png"), "PNG"
-    image.save()
-    bpy.data.images.remove(image)
-
-
-def again(scene, tmp_path, **changes):
-    """Captures frames 1 and 2 and returns the finished capture."""
-    return shots.capture(scene, tmp_path / "cache", **{"end": 2, **changes})
+    return furnish(empty_scene, tmp_path)
 
 
 def test_words_and_seed_render_nothing_again(scene, tmp_path):
