@@ -2,13 +2,11 @@
 
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 
 import bpy
 import numpy as np
 from bl_ext.devrepo.depthshot.backend import png
-from bl_ext.devrepo.depthshot.backend.take import TAKE_FILE
 
 from tests.blender import looks, takes
 
@@ -48,13 +46,8 @@ def make_take(folder, frames, **options):
         (folder / path).write_bytes(data)
         files[path.as_posix()] = hashlib.sha256(data).hexdigest()
     take = dataclasses.replace(coarse, files=files, format="png16")
-    (folder / TAKE_FILE).write_text(record(take))
+    takes.write_record(folder, take)
     return take
-
-
-def record(take):
-    """Returns the text of a take's `take.json`."""
-    return json.dumps(take.to_json())
 
 
 def render(scene, path, frame=1):

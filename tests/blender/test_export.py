@@ -39,8 +39,7 @@ def take(tmp_path):
 
 
 def last_take(folder, frames, **options):
-    record = takes.make_take(folder, takes.noise(frames), **options)
-    (folder / "take.json").write_text(json.dumps(record.to_json()))
+    takes.write_record(folder, takes.make_take(folder, takes.noise(frames), **options))
     bpy.context.window_manager.depthshot.take = str(folder)
     return folder
 
@@ -74,8 +73,7 @@ def test_a_movie_has_the_take_s_frames_size_and_rate(tmp_path, codec, name):
 def test_blender_sees_the_movie_s_colours_as_the_frame_s(tmp_path, codec, name, most):
     y, x = np.mgrid[:64, :96] / 96
     pixels = np.rint(255 * np.stack([x, y, 1 - x * y], -1)).astype(np.uint8)
-    record = takes.make_take(tmp_path / "take", [pixels] * 2)
-    (tmp_path / "take/take.json").write_text(json.dumps(record.to_json()))
+    takes.write_record(tmp_path / "take", takes.make_take(tmp_path / "take", [pixels] * 2))
     bpy.context.window_manager.depthshot.take = str(tmp_path / "take")
     bpy.ops.depthshot.export_movie(filepath=str(tmp_path / name), codec=codec, quality="high")
     error = takes.read(tmp_path / name) - pixels.astype(int)

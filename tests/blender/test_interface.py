@@ -3,7 +3,6 @@
 Nothing is listed by name, so what is added later is looked at as well.
 """
 
-import json
 import re
 
 import bpy
@@ -68,9 +67,8 @@ def lost(scene, folder):
 
 
 def _place(scene, folder, target):
-    take, _ = views.make_take(folder / "take")
-    (folder / "take/take.json").write_text(json.dumps(take.to_json()))
-    bpy.ops.depthshot.place_take(target=target, directory=str(folder / "take"))
+    take = views.finished_take(folder / "take")
+    bpy.ops.depthshot.place_take(target=target, directory=str(take))
 
 
 STATES = (fresh, furnished, running, failed, landed, locked, lost)

@@ -1,6 +1,5 @@
 """What the tabs say of the last take: after undo, in another file, and from its edit scene."""
 
-import json
 from types import SimpleNamespace
 
 import bpy
@@ -21,9 +20,7 @@ def placed(empty_scene, stored, tmp_path):
     stored.data_folder = str(tmp_path / "data")
     views.exact(empty_scene)
     views.moving_camera(empty_scene)
-    folder = tmp_path / "one"
-    take, _ = views.make_take(folder)
-    (folder / "take.json").write_text(json.dumps(take.to_json()))
+    folder = views.finished_take(tmp_path / "one")
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "other.blend"), copy=True)
     bpy.ops.ed.undo_push(message="before")
     bpy.ops.depthshot.place_take("EXEC_DEFAULT", True, target="STRIP", directory=f"{folder}/")

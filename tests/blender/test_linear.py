@@ -272,7 +272,7 @@ class TestNothingIsLost:
             LinearFrames.start(folder, view="False Color")
         self.still_there(folder)
         coarse = takes.make_take(tmp_path / "coarse", takes.noise(1))
-        (tmp_path / "coarse/take.json").write_text(fine_takes.record(coarse))
+        takes.write_record(tmp_path / "coarse", coarse)
         with pytest.raises(TakeError, match="8 bits a value, too few"):
             LinearFrames.start(tmp_path / "coarse", view="AgX")
 

@@ -30,10 +30,7 @@ def scene(empty_scene, stored, tmp_path):
 @pytest.fixture
 def folder(tmp_path):
     """A finished take on disk."""
-    folder = tmp_path / "some take"
-    take, _ = views.make_take(folder)
-    (folder / "take.json").write_text(json.dumps(take.to_json()))
-    return folder
+    return views.finished_take(tmp_path / "some take")
 
 
 def place(target, folder):

@@ -98,10 +98,7 @@ KEPT = {
 @pytest.fixture
 def folder(tmp_path):
     """A finished take on disk."""
-    folder = tmp_path / "take"
-    take, _ = views.make_take(folder)
-    (folder / "take.json").write_text(json.dumps(take.to_json()))
-    return folder
+    return views.finished_take(tmp_path / "take")
 
 
 def test_nothing_is_left_in_blender_and_in_the_file_only_what_is_meant_to_be(tmp_path, folder):

@@ -33,11 +33,9 @@ def scene(empty_scene):
 @pytest.fixture
 def folder(tmp_path):
     """A take of a learned model, on disk."""
-    folder = tmp_path / "takes/one"
-    take, _ = views.make_take(folder)
+    folder = views.finished_take(tmp_path / "takes/one")
     for frame in (folder / "frames").iterdir():
         add_mark(frame, MADE)
-    (folder / "take.json").write_text(json.dumps(take.to_json()))
     return folder
 
 

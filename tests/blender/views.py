@@ -69,3 +69,10 @@ def make_take(folder, *, size=SIZE, smooth=False, grey=None):
     if grey is not None:
         frames = [np.full((size[1], size[0], 3), grey, np.uint8)] * len(FRAMES)
     return takes.make_take(folder, frames, start=FRAMES[0]), frames
+
+
+def finished_take(folder):
+    """Writes a take of FRAMES with its record; returns its folder."""
+    take, _ = make_take(folder)
+    takes.write_record(folder, take)
+    return folder
