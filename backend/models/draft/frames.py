@@ -12,11 +12,12 @@ import torch
 
 from ...projection.output import to_image, to_mask
 from ...projection.source import Source, make_source
-from ...projection.surface import grow
+from ...projection.surface import describe_surface, grow
 from ...projection.threads import one_thread
 from ...projection.walk import Step, Walk
 from ..card import Value
 from .composite import Composite, compose
+from .extend import extend_planes
 from .pipeline import DraftPipeline
 from .spread import spread_surfaces
 from .survey import Survey
@@ -92,11 +93,15 @@ class FrameMaker:
         moving = _moving(step)
         with one_thread(self._fallback.device):
             _, made = self._compose(step, moving)
+        surface = made.surface
+        if step.depth is None:
+            surface = describe_surface(extend_planes(surface[0], ~made.left))
         own = made.left if moving is None else made.left & ~moving
         editable = _thick(own, THREAD) & (made.left_share > 0)  # `_thick` grows into what moves
         colour = self._draw(
             made,
             editable if moving is None else editable & ~moving,
+            surface,
             generator=_generator(self._seed, index),
             steps=self._settings["steps"],
             mean=self._settings["mean"],
@@ -106,7 +111,7 @@ class FrameMaker:
         offered = grow(own, OFFERED)
         source = make_source(
             colour,
-            made.surface,
+            surface,
             self._walk.shot.cameras[index],
             offered=offered if moving is None else offered & ~moving,
         )
@@ -130,7 +135,7 @@ class FrameMaker:
         editable = self._editable(made, moving)
         if bool(editable.any()):
             # This frame alone shows it, and the next must not flicker.
-            colour = self._draw(made, editable, mean=True, on_step=on_step)
+            colour = self._draw(made, editable, made.surface, mean=True, on_step=on_step)
         depth = None if step.depth is not None else made.surface[0].reciprocal().cpu().numpy()
         image = to_image(colour, bits=self._bits)
         return Made(index, image, to_mask(made.generated), depth, blind=not seen)
@@ -141,17 +146,22 @@ class FrameMaker:
         made = compose(sight, self.keyframes, moving=moving, fallback=self._fallback)
         return bool(sight.seen.any()), made
 
-    def _draw(self, made: Composite, editable: torch.Tensor, **how: Any) -> torch.Tensor:
+    def _draw(
+        self, made: Composite, editable: torch.Tensor, surface: torch.Tensor, **how: Any
+    ) -> torch.Tensor:
         """Return a frame's colour (3, H, W), generated where editable (H, W).
 
         Args:
             made: The frame so far.
             editable: Pixels that may change.
+            surface: (4, H, W) that is taken to be in its holes.
             **how: Of `DraftPipeline`.
         """
-        inverse = made.surface[0] / self._survey.largest
-        start = spread_surfaces(made.colour, made.left_share, inverse)
-        drawn = self._pipeline(start, made.left_share, inverse, editable=editable, **how)
+        planes, inverse = surface[0] / self._survey.largest, made.surface[0] / self._survey.largest
+        start = spread_surfaces(made.colour, made.left_share, planes)
+        drawn = self._pipeline(
+            start, made.left_share, inverse, planes=planes, editable=editable, **how
+        )
         return torch.where(editable, drawn.colour, made.colour)
 
     def _editable(self, made: Composite, moving: torch.Tensor | None) -> torch.Tensor:

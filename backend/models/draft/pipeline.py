@@ -68,6 +68,7 @@ class DraftPipeline(DiffusionPipeline):
         generated: torch.Tensor,
         inverse: torch.Tensor,
         *,
+        planes: torch.Tensor | None = None,
         editable: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
         steps: int = 4,
@@ -84,6 +85,9 @@ class DraftPipeline(DiffusionPipeline):
             generated: (H, W) share of colour that no still shows, 0 to 1.
             inverse: (H, W) inverse depth divided by the shot's largest `nearest_inverse`, 0 for the
                 sky.
+            planes: (H, W) as `inverse`, what tells in holes too which surface a pixel lies on; None
+                for `inverse`. The network itself has learnt from holes whose unknown depth is
+                filled smoothly.
             editable: (H, W) bool, the pixels that may be changed; None for `generated > 0`.
             generator: On the CPU, source of the noise of the whole frame; None for torch's own.
             steps: Evaluations of the network that lead from noise to a sample. The first one is
@@ -98,10 +102,11 @@ class DraftPipeline(DiffusionPipeline):
         """
         if editable is None:
             editable = generated > 0
-        _check(filled, generated, inverse, editable, steps=steps, detail=detail)
+        planes = inverse if planes is None else planes
+        _check(filled, generated, inverse, planes, editable, steps=steps, detail=detail)
         device = self.network.device
-        filled, generated = filled.to(device), generated.to(device)
-        inverse, editable = inverse.to(device), editable.to(device)
+        filled, generated, inverse = (each.to(device) for each in (filled, generated, inverse))
+        planes, editable = planes.to(device), editable.to(device)
         if not editable.any():
             return DraftOutput(colour=filled.clone())
         canvas = _Canvas(self.network, filled, generated, editable, inverse)
@@ -118,7 +123,7 @@ class DraftPipeline(DiffusionPipeline):
                     expected,
                     filled=filled,
                     generated=generated,
-                    inverse=inverse,
+                    inverse=planes,
                     editable=editable,
                 )
                 residual = torch.lerp(expected, sample, detail)
@@ -225,6 +230,7 @@ def _check(
     filled: torch.Tensor,
     generated: torch.Tensor,
     inverse: torch.Tensor,
+    planes: torch.Tensor,
     editable: torch.Tensor,
     *,
     steps: int,
@@ -233,13 +239,14 @@ def _check(
     """Raise ValueError for what a caller must not pass."""
     if filled.dim() != 3 or filled.shape[0] != COLOURS or filled.numel() == 0:
         raise ValueError(f"filled is (3, H, W) with H and W from 1, not {tuple(filled.shape)}.")
-    for name, plane in (("generated", generated), ("inverse", inverse), ("editable", editable)):
+    maps = {"generated": generated, "inverse": inverse, "planes": planes}
+    for name, plane in {**maps, "editable": editable}.items():
         if plane.shape != filled.shape[1:]:
             raise ValueError(
                 f"{name} is {tuple(plane.shape)} and filled {tuple(filled.shape)};"
                 " both need the same height and width."
             )
-    for name, plane in (("filled", filled), ("generated", generated), ("inverse", inverse)):
+    for name, plane in {"filled": filled, **maps}.items():
         if plane.dtype != torch.float32:
             raise ValueError(f"{name} is {plane.dtype}; it has to be torch.float32.")
         if not plane.isfinite().all():

@@ -12,6 +12,7 @@ A pixel's place is (5, ...): its inverse depth, the slopes of it to the right an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +31,7 @@ _AT_ONCE = 2048  # pixels that ask together; some 100 MB
 
 
 @dataclass(frozen=True, slots=True)
-class _Samples:
+class Samples:
     """What is known, a sample a cell.
 
     Attributes:
@@ -44,11 +45,35 @@ class _Samples:
     known: torch.Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Some of the pixels that ask, and the samples around each.
+
+    Attributes:
+        place: (5, N) of the pixels.
+        near: (5, N, K) places of the samples.
+        values: (C, N, K) of the samples.
+        known: (N, K) bool: whether there is one.
+    """
+
+    place: torch.Tensor
+    near: torch.Tensor
+    values: torch.Tensor
+    known: torch.Tensor
+
+    @property
+    def offset(self) -> torch.Tensor:
+        """Rows and columns (2, N, K) from the samples to the pixels."""
+        return self.place[3:, :, None] - self.near[3:]
+
+
 class Planes:
     """A frame's planes, some of them unseen in part.
 
     Attributes:
         cell: Pixels a side of a cell.
+        step: Pixels from one that asks to the next.
+        asking: Rows and columns of the N pixels that ask.
     """
 
     def __init__(self, unseen: torch.Tensor, inverse: torch.Tensor) -> None:
@@ -60,17 +85,17 @@ class Planes:
         """
         self._unseen = unseen
         self.cell = max(_CELL, -(-max(unseen.shape) // _CELLS))
-        self._step = self.cell // 2
+        self.step = self.cell // 2
         self._places = _places(inverse)
-        first = self._step // 2
+        first = self.step // 2
         rows, columns = torch.nonzero(
-            unseen[first :: self._step, first :: self._step], as_tuple=True
+            unseen[first :: self.step, first :: self.step], as_tuple=True
         )
-        self._asking = rows * self._step + first, columns * self._step + first
+        self.asking = rows * self.step + first, columns * self.step + first
 
     def at_asking(self, maps: torch.Tensor) -> torch.Tensor:
         """Return maps (C, H, W) at the N pixels that ask, (C, N)."""
-        return maps[:, *self._asking]
+        return maps[:, *self.asking]
 
     def ask(
         self, values: torch.Tensor, known: torch.Tensor, *, same: float = SAME
@@ -84,9 +109,9 @@ class Planes:
             known: (H, W) bool.
             same: Relative difference of inverse depths up to which two pixels share a plane.
         """
-        samples = self._sample(values, known, same)
-        places = self.at_asking(self._places)
-        answers = [self._answer(samples, some, same) for some in places.split(_AT_ONCE, dim=1)]
+        answers = [
+            _answer(around, same) for around in self.around(self.sample(values, known, same=same))
+        ]
         means, shares = zip(*answers, strict=True)
         return torch.cat(means, dim=1), torch.cat(shares)
 
@@ -97,12 +122,12 @@ class Planes:
         """
         height, width = self._unseen.shape
         maps = answers.new_zeros(len(answers), height, width)
-        maps[:, *self._asking] = answers
+        maps[:, *self.asking] = answers
         total, result = torch.zeros_like(self._places[0]), torch.zeros_like(maps)
         for down in (0, 1):
-            y, across = _lattice(height, self._step, down, maps)
+            y, across = _lattice(height, self.step, down, maps)
             for right in (0, 1):
-                x, along = _lattice(width, self._step, right, maps)
+                x, along = _lattice(width, self.step, right, maps)
                 around = (slice(None), y[:, None], x)
                 weight = _alike(self._places, self._places[around], SAME) + 1e-6
                 weight = weight * across[:, None] * along * self._unseen[around[1:]]
@@ -110,8 +135,14 @@ class Planes:
                 result += maps[around] * weight
         return result / total.clamp_min(1e-9)
 
-    def _sample(self, values: torch.Tensor, known: torch.Tensor, same: float) -> _Samples:
-        """Choose a known pixel of every cell, and average what is known of its plane there."""
+    def sample(self, values: torch.Tensor, known: torch.Tensor, *, same: float = SAME) -> Samples:
+        """Choose a known pixel of every cell, and average what is known of its plane there.
+
+        Args:
+            values: (C, H, W), right where known.
+            known: (H, W) bool.
+            same: As for `ask`.
+        """
         planes = torch.cat([self._places, known[None].to(values.dtype), values])
         height, width = known.shape
         cell = self.cell
@@ -124,28 +155,31 @@ class Planes:
         chosen = cells[:6].gather(-1, nearest.expand(6, -1, -1, -1))
         weight = _alike(chosen[:5], cells[:5], same) * cells[5]
         mean = (cells[6:] * weight).sum(-1) / weight.sum(-1).clamp_min(1e-6)
-        return _Samples(mean, chosen[:5, ..., 0], chosen[5, ..., 0] > 0)
+        return Samples(mean, chosen[:5, ..., 0], chosen[5, ..., 0] > 0)
 
-    def _answer(
-        self, samples: _Samples, places: torch.Tensor, same: float
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the mean (C, N) of the planes that places (5, N) lie on, and its share (N,)."""
+    def around(self, samples: Samples) -> Iterator[Around]:
+        """Yield the pixels that ask, some at a time and in order, with the samples around them."""
         border = (_REACH,) * 4
         known = functional.pad(samples.known, border).flatten()
+        place = functional.pad(samples.place, border).flatten(1)
+        values = functional.pad(samples.values, border).flatten(1)
         width = samples.known.shape[1] + 2 * _REACH
-        reach = torch.arange(2 * _REACH + 1, device=places.device)
+        reach = torch.arange(2 * _REACH + 1, device=place.device)
         window = (reach[:, None] * width + reach).flatten()
-        corner = (places[3] // self.cell * width + places[4] // self.cell).to(torch.int64)
-        cells = corner[:, None] + window
-        near = functional.pad(samples.place, border).flatten(1)[:, cells]
-        values = functional.pad(samples.values, border).flatten(1)[:, cells]
-        alike = _alike(places[:, :, None], near, same) * known[cells]
-        away = (near[3:] - places[3:, :, None]).square().sum(0).clamp_min(1)
-        weight = alike * away.pow(-_POWER / 2)
-        total, support = weight.sum(1), alike.sum(1)
-        found = total > torch.finfo(total.dtype).tiny
-        mean = (values * weight).sum(2) / torch.where(found, total, 1)
-        return mean, torch.where(found, support / (support + _DOUBT), 0)
+        for asking in self.at_asking(self._places).split(_AT_ONCE, dim=1):
+            corner = (asking[3] // self.cell * width + asking[4] // self.cell).to(torch.int64)
+            cells = corner[:, None] + window
+            yield Around(asking, place[:, cells], values[:, cells], known[cells])
+
+
+def _answer(around: Around, same: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the mean (C, N) of the planes that pixels lie on, and how sure it is (N,)."""
+    alike = _alike(around.place[:, :, None], around.near, same) * around.known
+    weight = alike * around.offset.square().sum(0).clamp_min(1).pow(-_POWER / 2)
+    total, support = weight.sum(1), alike.sum(1)
+    found = total > torch.finfo(total.dtype).tiny
+    mean = (around.values * weight).sum(2) / torch.where(found, total, 1)
+    return mean, torch.where(found, support / (support + _DOUBT), 0)
 
 
 def _places(inverse: torch.Tensor) -> torch.Tensor:
