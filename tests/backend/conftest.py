@@ -1,4 +1,4 @@
-"""What the backend's tests share: small shots, and how hard hypothesis tries."""
+"""What the backend's tests share: small shots, a server, and how hard hypothesis tries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from backend.bundle import pack
+from backend.client import Backend
+from backend.connection import Connection
+from backend.rendezvous import read_server
 from tests.analytic import analytic_shot
+from tests.backend.sent import FRAMES
+from tests.backends import all_events, running_backend
 
 # HYPOTHESIS_PROFILE=ci makes all cases of test_fuzz.py (20 times `max_examples`), the same each
 # time; the default makes a twentieth of them, and others each time.
@@ -43,3 +49,33 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a shot, also packed, and room for a server's `data`."""
+    folder = tmp_path_factory.mktemp("http")
+    analytic_shot(folder / "shot", frames=FRAMES, frame_start=-1)
+    pack(folder / "shot", folder / "shot.zip")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def backend(place: Path) -> Iterator[Backend]:
+    """The client of a server whose data are in `place`."""
+    with running_backend(place / "data") as backend:
+        yield backend
+
+
+@pytest.fixture(scope="module")
+def wire(backend: Backend, place: Path) -> Connection:
+    """A connection to that server, to send it whatever a test likes."""
+    return Connection(read_server(place / "data"))
+
+
+@pytest.fixture(scope="module")
+def done(backend: Backend, place: Path) -> str:
+    """A job that is done."""
+    job_id = backend.submit(place / "shot.zip", model="projection", settings={"fill": True}, seed=9)
+    assert all_events(backend.follow(job_id))[-1].kind == "done"
+    return job_id

@@ -11,65 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from backend.bundle import pack
 from backend.client import Backend
-from backend.connection import Connection
 from backend.errors import BackendLost, RequestRefused, SettingError, TakeError
 from backend.events import Event
 from backend.rendezvous import read_server
 from backend.take import read_take, verify_take
-from tests.analytic import analytic_shot
-from tests.backends import all_events, frame_files, running_backend, worker_pid
+from tests.backend.sent import FRAMES, job_folders, post, refusal
+from tests.backends import all_events, frame_files, worker_pid
 from tests.waiting import wait_until
-
-FRAMES = 4
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("http")
-    analytic_shot(folder / "shot", frames=FRAMES, frame_start=-1)
-    pack(folder / "shot", folder / "shot.zip")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backend(place: Path) -> Iterator[Backend]:
-    with running_backend(place / "data") as backend:
-        yield backend
-
-
-@pytest.fixture(scope="module")
-def wire(backend: Backend, place: Path) -> Connection:
-    return Connection(read_server(place / "data"))
-
-
-@pytest.fixture(scope="module")
-def done(backend: Backend, place: Path) -> str:
-    """A job that is done."""
-    job_id = backend.submit(place / "shot.zip", model="projection", settings={"fill": True}, seed=9)
-    assert all_events(backend.follow(job_id))[-1].kind == "done"
-    return job_id
-
-
-def job_folders(place: Path) -> set[str]:
-    return {path.name for path in (place / "data" / "store-1" / "jobs").iterdir()}
-
-
-def post(wire: Connection, body: bytes, **query: str) -> dict:
-    return wire.json(
-        "POST",
-        "/v1/shots",
-        params={"model": "projection"} | query,
-        data=body,
-        headers={"Content-Type": "application/zip"},
-    )
-
-
-def refusal(wire: Connection, method: str, path: str, **options) -> tuple[int, str]:
-    with pytest.raises(RequestRefused) as caught:
-        wire.json(method, path, **options)
-    return caught.value.status, str(caught.value)
 
 
 def test_a_shot_goes_all_the_way(backend, done, place, tmp_path):

@@ -8,13 +8,9 @@ import pytest
 from backend.bundle import pack
 from backend.errors import RequestRefused
 from tests.analytic import analytic_shot
-from tests.backend import test_server_http as usual
+from tests.backend.sent import FRAMES, job_folders, post, refusal
 from tests.backends import all_events
 from tests.waiting import wait_until
-
-place, backend, wire, done = usual.place, usual.backend, usual.wire, usual.done
-post, refusal, job_folders = usual.post, usual.refusal, usual.job_folders
-FRAMES = usual.FRAMES
 
 
 def test_a_job_has_the_name_that_its_sender_gives(backend, wire, place):
