@@ -142,6 +142,19 @@ def test_sources_import_only_what_they_may():
     assert [sentence for path in files for sentence in broken_rules(path)] == []
 
 
+def test_no_test_imports_another():
+    """What several use is in a helper, fixtures in a conftest.py: else tests hang together."""
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert Path(__file__).resolve() in files, "the walk has lost the tests"
+    found = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files
+        for _, name, _ in imports(path)
+        if name.startswith("tests.") and any(part.startswith("test_") for part in name.split("."))
+    ]
+    assert found == []
+
+
 @pytest.mark.parametrize(
     ("file", "source", "expected"),
     [
