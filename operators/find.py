@@ -8,13 +8,13 @@ from pathlib import Path
 from statistics import fmean
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import StringProperty
 from bpy.types import Context, Event, Operator
 
 from ..backend.errors import DepthshotError
 from ..backend.take import read_take
-from ..scene.compat import RELATIVE_PATH
 from ..scene.lost_takes import find_again
+from .take_folder import AsksForTake
 
 GONE = "The last take's folder is gone: '{}'. Bring it back, or show where it is now"
 
@@ -27,7 +27,7 @@ def gone(folder: Path) -> str:
     )
 
 
-class DEPTHSHOT_OT_find_take(Operator):
+class DEPTHSHOT_OT_find_take(AsksForTake, Operator):
     """Show where a take is now."""
 
     bl_idname = "depthshot.find_take"
@@ -41,18 +41,10 @@ class DEPTHSHOT_OT_find_take(Operator):
     lost: StringProperty(
         name="Lost", description="Where the take was", options={"HIDDEN", "SKIP_SAVE"}
     )
-    directory: StringProperty(
-        name="Take",
-        description="The take's folder, the one with take.json in it",
-        subtype="DIR_PATH",
-        options={"SKIP_SAVE"} | RELATIVE_PATH,
-    )
-    filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context: Context, event: Event) -> set[str]:
         """Let the artist look for it."""
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return self.ask(context)
 
     def execute(self, context: Context) -> set[str]:
         """Let all that showed it look there."""

@@ -8,23 +8,23 @@ from pathlib import Path
 from statistics import fmean
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.props import EnumProperty
 from bpy.types import Context, Event, Operator, OperatorProperties
 
 from ..backend.errors import DepthshotError
 from ..backend.take import Take, hash_file, read_take
 from ..preferences import preferences
 from ..properties import target_items
-from ..scene.compat import RELATIVE_PATH
 from ..scene.targets import chosen_place, find_target
 from ..scene.targets.landed import Landed
 from .generate import RUNNING
 from .interface import name_landing, open_file
 from .pending import settle
 from .runner import runner
+from .take_folder import AsksForTake
 
 
-class DEPTHSHOT_OT_place_take(Operator):
+class DEPTHSHOT_OT_place_take(AsksForTake, Operator):
     """Place a take that was made before."""
 
     bl_idname = "depthshot.place_take"
@@ -38,13 +38,6 @@ class DEPTHSHOT_OT_place_take(Operator):
         items=target_items(),
         options={"SKIP_SAVE"},
     )
-    directory: StringProperty(
-        name="Take",
-        description="The take's folder, the one with take.json in it",
-        subtype="DIR_PATH",
-        options={"SKIP_SAVE"} | RELATIVE_PATH,
-    )
-    filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -67,8 +60,7 @@ class DEPTHSHOT_OT_place_take(Operator):
         """Place the take that is named; without a name let the artist look for one."""
         if self.directory:
             return self.execute(context)
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return self.ask(context)
 
     def execute(self, context: Context) -> set[str]:
         """Place it and say where it is."""
