@@ -267,6 +267,15 @@ class DepthshotStatus(PropertyGroup):
         max=1.0,
         subtype="FACTOR",
     )
+    chore: FloatProperty(
+        name="Done",
+        description="How much of what is done about the backend is done",
+        min=0.0,
+        max=100.0,
+        precision=0,
+        subtype="PERCENTAGE",
+        options={"SKIP_SAVE"},
+    )
     held_up: FloatProperty(
         name="Held Up",
         description="Seconds that Blender waited while a copy of the file was saved",

@@ -132,6 +132,9 @@ class Care:
         """Look whether the chore has ended; return whether it goes on."""
         chore, task = self._chore, self._task
         if chore is None or task is None or not task.done:
+            if chore is not None and chore.progress is not None:
+                status = bpy.context.window_manager.depthshot
+                status.chore = 100 * min(max(chore.progress.share, 0.0), 1.0)
             return chore is not None
         self._chore = self._task = None
         # What it stays where `result` raises anything but our own errors.

@@ -7,6 +7,7 @@ from bpy.types import Context, Panel
 from ..operators.backend_care import care
 from ..operators.backend_state import why_no_backend
 from ..preferences import preferences
+from .chore import draw_chore
 from .tab import Tab
 from .text import paragraph
 
@@ -30,11 +31,8 @@ class DEPTHSHOT_PT_backend_missing(Tab, Panel):
         chore = care.chore
         if chore is None:
             paragraph(column, context, f"{why_no_backend(context)}.", icon="INFO")
-        elif chore.progress is None:
-            column.label(text=f"{chore.label} the backend…", icon="TIME")
         else:
-            column.progress(factor=chore.progress.share, text=f"{chore.progress.share:.0%}")
-            paragraph(column, context, chore.progress.text)
+            draw_chore(column, context, chore)
         if care.failed:
             paragraph(column, context, care.message, icon="ERROR")
         column.operator("depthshot.backend_settings", icon="PREFERENCES")

@@ -10,6 +10,7 @@ from ..backend.setup.place import Kind
 from ..operators.backend_care import care
 from ..operators.backend_state import needs, state
 from ..preferences import DepthshotPreferences, preferences
+from .chore import draw_chore
 from .text import paragraph
 
 _ICONS = {
@@ -35,7 +36,9 @@ def draw(page: DepthshotPreferences, context: Context) -> None:
     else:
         paragraph(box, context, found.words, icon=_ICONS[found.kind])
     if care.chore is not None:
-        _draw_chore(box, context)
+        draw_chore(box, context, care.chore)
+        if care.chore.progress is not None:
+            box.operator("depthshot.backend_cancel", icon="X")
         return
     if care.message:
         paragraph(box, context, care.message, icon="ERROR" if care.failed else "INFO")
@@ -46,16 +49,6 @@ def draw(page: DepthshotPreferences, context: Context) -> None:
     _draw_server(box, page, startable=startable)
     for name, good, what in care.checks or ():
         paragraph(box, context, f"{name}: {what}", icon=_CHECKS[good])
-
-
-def _draw_chore(layout: UILayout, context: Context) -> None:
-    progress = care.chore.progress
-    if progress is None:
-        layout.label(text=f"{care.chore.label}…", icon="TIME")
-        return
-    layout.progress(factor=progress.share, text=f"{progress.share:.0%}")
-    paragraph(layout, context, progress.text or f"{care.chore.label}…")
-    layout.operator("depthshot.backend_cancel", icon="X")
 
 
 def _draw_installation(

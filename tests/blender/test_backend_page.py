@@ -78,8 +78,13 @@ def test_while_it_installs_the_page_shows_how_far_it_is_and_cancel(page, tmp_pat
         drawn = draw(page).drawn
         assert "Packages: scipy, 1 of 4 MB" in names(drawn, "label")
         assert names(drawn, "operator") == ["depthshot.backend_cancel"]
-        (bar,) = (found for found in drawn if found[0] == "progress")
-        assert bar[1] == round(0.5 * 0.7 / 4, 3)
+        assert ("prop", "chore") in drawn
+        assert "progress" not in [found[0] for found in drawn]
+        share = bpy.context.window_manager.depthshot.chore
+        assert share == pytest.approx(100 * 0.5 * 0.7 / 4)
+        progress.share = 1.5  # a bar is full at most
+        assert care.step()
+        assert bpy.context.window_manager.depthshot.chore == 100
         assert [can(name) for name in ("install", "remove", "cancel")] == [False, False, True]
         assert backend_state.busy() == "Installing the backend; wait for it or cancel it"
         assert OPERATORS.backend_cancel() == {"FINISHED"}

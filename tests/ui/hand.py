@@ -197,6 +197,23 @@ class Hand:
         moved = ["mousemove", str(x), str(y), "click", "1"]
         subprocess.run([*self._pointer, *moved], check=True)
 
+    def point(self, x: int, y: int) -> None:
+        subprocess.run([*self._pointer, "mousemove", str(x), str(y)], check=True)
+
+    def shown(self, part: bpy.types.Area | bpy.types.Region) -> list[bytes]:
+        """The rows of pixels, RGB, that an area or a region shows."""
+        left, top, right, bottom = self.box(part)
+        return [row[left * 3 : right * 3] for row in self._display.rows()[top:bottom]]
+
+    def difference(self, before, after, part) -> tuple[int, int] | None:
+        """Where two pictures of an area or a region first differ; None where they are the same."""
+        left, top, _, _ = self.box(part)
+        for y, rows in enumerate(zip(before, after, strict=True), top):
+            for x, (one, other) in enumerate(zip(*rows, strict=True)):
+                if one != other:
+                    return left + x // 3, y
+        return None
+
     def tall_button(self, kind: str = "VIEW_3D") -> tuple[int, int]:
         """Finds the one tall button of a sidebar by its colour; returns its middle."""
         left, top, right, bottom = self.box(self.sidebar(kind))

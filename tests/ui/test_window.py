@@ -115,3 +115,7 @@ def test_every_button_of_the_last_take_places_it(session):
 
 def test_the_sequencers_tab_makes_a_take_and_replaces_one(session):
     session("sequencer")
+
+
+def test_a_bar_under_a_resting_mouse_stays_one(session):
+    session("chore")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from importlib import import_module
 from pathlib import Path
 
@@ -190,7 +191,7 @@ def targets(hand):
     yield from preferences(hand)
 
 
-def preferences(hand):
+def preferences(hand, instead="CompositorNodeTree"):
     """Shows the extension's page of the preferences as someone new finds it."""
     stored = bpy.context.preferences.addons[MODULE].preferences
     stored.data_folder, stored.takes_folder = "/home/you/depthshot", "//depthshot"
@@ -199,10 +200,50 @@ def preferences(hand):
     bpy.context.preferences.active_section = "ADDONS"
     bpy.context.window_manager.addon_search = "Depthshot"
     bpy.ops.preferences.addon_expand(module=MODULE)
-    yield from hand.show("PREFERENCES", "CompositorNodeTree")
+    yield from hand.show("PREFERENCES", instead)
     # Below Blender's own lines, the last of which says where the extension lies.
     page = hand.area("PREFERENCES")
     yield from hand.manual("preferences", page, trim=(172, 252, 0, 145))
+
+
+def chore(hand):
+    """Lets the mouse rest on the bar of a chore of the backend until that has ended."""
+    cares = import_module(f"{MODULE}.operators.backend_care")
+    progress = import_module(f"{MODULE}.backend.setup.progress").Progress()
+    ended = threading.Event()
+
+    def work():
+        ended.wait()
+        return "That was all."
+
+    yield from preferences(hand, "VIEW_3D")
+    page, care = hand.area("PREFERENCES"), cares.care
+    care.start(cares.Chore("Installing", work, hand.folder / "none", progress))
+    progress.text, progress.share = "Downloading torch", 0.2
+    yield 1.5
+    begun = hand.shown(page)
+    hand.picture("chore-begun")
+    progress.share = 0.6
+    yield 1.5
+    hand.picture("chore-later")
+    x, y = hand.difference(begun, hand.shown(page), page)
+    hand.point(x, y + 3)
+    yield 1.5
+    ended.set()
+    yield from hand.wait_while(lambda: care.chore is not None)
+    yield 1.5
+    resting = hand.shown(page)
+    hand.picture("chore-ended")
+    hand.point(2, 2)
+    page.tag_redraw()
+    yield 1.5
+    page.tag_redraw()
+    yield 1.5
+    # Beside the mouse alone: the outline of an editor is lighter while the mouse is in it.
+    left, top, _, _ = hand.box(page)
+    lines, columns = slice(y - top, y - top + 12), slice((x - left) * 3, (x - left + 300) * 3)
+    before, after = ([row[columns] for row in rows[lines]] for rows in (resting, hand.shown(page)))
+    assert before == after, "the mouse has left a bar"
 
 
 def contents():
