@@ -9,6 +9,7 @@ from ..backend.setup import place, torch_build
 from ..backend.setup.place import State
 from ..preferences import preferences
 from .backend_care import Chore, care
+from .exporter import exporter
 from .runner import runner
 
 
@@ -20,6 +21,8 @@ def busy() -> str | None:
     for name in ("data_folder", "backend_python"):
         if name in refused:
             return refused[name].removesuffix(".")
+    if exporter.running:
+        return exporter.why_not()
     return "A take is being generated; wait for it or cancel it" if runner.running else None
 
 

@@ -12,14 +12,16 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 from bpy.types import Context, Event, Operator
 
-from ..backend.errors import DepthshotError, TakeError
+from ..backend.errors import DepthshotError, StorageError, TakeError
+from ..backend.setup.ours import EXPORTING
 from ..backend.take import read_take
 from ..preferences import preferences
+from ..scene import kept
 from ..scene.compat import RELATIVE_PATH
 from .backend_care import care
 from .exporter import exporter
+from .folders import private_folder
 
-RUNNING = "An export is running; wait for it or cancel it"
 NO_TAKE = "There is no last take; generate one, or place one that is there"
 _SUFFIXES = {"h264": ".mp4", "prores": ".mov", "prores4444": ".mov"}
 _MOVIES = (".mp4", ".mov")
@@ -35,7 +37,7 @@ class _Exports(Operator):
         """Grey while one runs or without a take; the tooltip says which."""
         reason = None
         if exporter.running:
-            reason = RUNNING
+            reason = exporter.why_not()
         elif care.why_no_take() is not None:
             reason = care.why_no_take()
         elif not context.window_manager.depthshot.take:
@@ -64,11 +66,12 @@ class _Exports(Operator):
             read_take(take)
             target = self.target()
             arguments = [*self.arguments(context, take), "--out", str(target)]
-            python = preferences(context).backend_python
+            stored = preferences(context)
+            python, use = stored.backend_python, _use(stored.data)
             if not bpy.app.background:
-                exporter.start(python, arguments, target=target)
+                exporter.start(python, arguments, target=target, use=use)
                 return {"FINISHED"}
-            exporter.run(python, arguments, target=target)
+            exporter.run(python, arguments, target=target, use=use)
         except DepthshotError as reason:
             self.report({"ERROR"}, str(reason))
             return {"CANCELLED"}
@@ -258,6 +261,18 @@ class DEPTHSHOT_OT_cancel_export(Operator):
         """Ask it to stop."""
         exporter.cancel()
         return {"FINISHED"}
+
+
+def _use(data: Path) -> kept.Use:
+    """Keep what the export needs from being removed: the backend's Python and the captures."""
+    cache = private_folder(data, "captures")
+    try:
+        return kept.use(cache, EXPORTING)
+    except OSError as reason:
+        raise StorageError(
+            f"The data folder '{data}' cannot be written ({reason.strerror or reason}); free some"
+            " space or choose another one in the preferences."
+        ) from reason
 
 
 def _last_take(context: Context) -> Path:

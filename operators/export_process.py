@@ -26,12 +26,15 @@ _KEPT_LETTERS = 4000  # of what it says about itself
 class ExportProcess:
     """A `python -m backend export` that runs, followed through its events."""
 
-    def __init__(self, python: Path, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, python: Path, arguments: Sequence[str], *, held: tuple[int, ...] = ()
+    ) -> None:
         """Start it.
 
         Args:
             python: The backend's own Python.
             arguments: What follows `export`.
+            held: Descriptors that it inherits: locks that are not free before it has ended.
 
         Raises:
             BackendNotStarted: the Python is not there or cannot be run.
@@ -48,6 +51,7 @@ class ExportProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                pass_fds=held,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 start_new_session=True,  # Ctrl-C in Blender's terminal is not meant for it
             )

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import bpy
 
+from ..backend.errors import BackendNotStarted
+from ..scene.kept import Use
 from .export_process import ExportProcess
 from .interface import redraw_sidebars
 
 SECONDS_BETWEEN_STEPS = 0.1
+RUNNING = "An export is running; wait for it or cancel it"
 CANCELLED = "Cancelled; nothing was exported."
 
 
@@ -36,6 +39,7 @@ class Exporter:
         self.failed = False
         self.warnings: tuple[str, ...] = ()
         self._process: ExportProcess | None = None
+        self._use: Use | None = None
         self._target = Path()
         self._stopping = False
         # Blender knows a timer by its object, and `self._tick` is a new one each time.
@@ -46,22 +50,32 @@ class Exporter:
         """Whether an export is under way."""
         return self._process is not None
 
-    def start(self, python: Path, arguments: Sequence[str], *, target: Path) -> None:
+    def why_not(self) -> str | None:
+        """Return why no other export, and nothing that one needs, can be touched now."""
+        return RUNNING if self.running else None
+
+    def start(
+        self, python: Path, arguments: Sequence[str], *, target: Path, use: Use | None = None
+    ) -> None:
         """Start an export and let a timer follow it from now on.
 
+        Args:
+            python: The backend's own Python.
+            arguments: What follows `export`.
+            target: What they say is written.
+            use: What is released when it has ended, or could not be started.
+
         Raises:
             BackendNotStarted: see `ExportProcess`.
         """
-        self._begin(python, arguments, target)
+        self._begin(python, arguments, target, use)
         bpy.app.timers.register(self._timer, first_interval=0.0, persistent=True)
 
-    def run(self, python: Path, arguments: Sequence[str], *, target: Path) -> None:
-        """Start an export and wait for its end; for Blender without a window.
-
-        Raises:
-            BackendNotStarted: see `ExportProcess`.
-        """
-        self._begin(python, arguments, target)
+    def run(
+        self, python: Path, arguments: Sequence[str], *, target: Path, use: Use | None = None
+    ) -> None:
+        """Start an export and wait for its end; for Blender without a window. As `start`."""
+        self._begin(python, arguments, target, use)
         while self.step():
             time.sleep(SECONDS_BETWEEN_STEPS)
 
@@ -77,7 +91,7 @@ class Exporter:
         if bpy.app.timers.is_registered(self._timer):
             bpy.app.timers.unregister(self._timer)
         self.cancel()
-        self._process = None
+        self._forget()
 
     def step(self) -> bool:
         """Take in what has happened since; return whether the export goes on."""
@@ -105,8 +119,14 @@ class Exporter:
         redraw_sidebars("VIEW_3D")
         return self.running
 
-    def _begin(self, python: Path, arguments: Sequence[str], target: Path) -> None:
-        self._process = ExportProcess(python, arguments)
+    def _begin(self, python: Path, arguments: Sequence[str], target: Path, use: Use | None) -> None:
+        self._use = use
+        try:
+            held = use.inheritable if use is not None else ()
+            self._process = ExportProcess(python, arguments, held=held)
+        except BackendNotStarted:
+            self._forget()
+            raise
         self._target = target
         self._stopping = False
         self.phase, self.share = "Starting", 0.0
@@ -114,7 +134,13 @@ class Exporter:
 
     def _end(self, message: str, *, failed: bool) -> None:
         self.message, self.failed = message, failed
+        self._forget()
+
+    def _forget(self) -> None:
         self._process = None
+        if self._use is not None:
+            self._use.release()
+            self._use = None
 
     def _tick(self) -> float | None:
         return SECONDS_BETWEEN_STEPS if self.step() else None

@@ -16,7 +16,6 @@ import os
 import shutil
 import threading
 import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,6 @@ import bpy
 from ..backend.errors import CaptureError, ShotError, StorageError
 from ..backend.geometry import NEVER_MOVES, never_moves
 from ..backend.marks import Mark, add_mark, read_mark, strongest
-from ..backend.paths import make_private
 from ..backend.wire import Camera, Shot, Still
 from . import kept
 from .camera import CameraFacts, Picture, wire_camera
@@ -76,7 +74,13 @@ class Capture:
     """
 
     def __init__(
-        self, settings: CaptureSettings, *, picture: Picture, fps: float, cache: Path, work: Path
+        self,
+        settings: CaptureSettings,
+        *,
+        picture: Picture,
+        fps: float,
+        cache: Path,
+        work: tuple[Path, kept.Use],
     ) -> None:
         self.settings = settings
         self.warnings: list[str] = []
@@ -85,7 +89,7 @@ class Capture:
         self._picture = picture
         self._fps = fps
         self._cache = cache
-        self._work = work
+        self._work, self._use = work
         self.key: str | None = None
         self._child: ChildProcess | None = None
         self._cameras: tuple[Camera, ...] = ()
@@ -125,7 +129,8 @@ class Capture:
             began = time.perf_counter()
             save_copy(context.preferences, capture._work / "copy.blend")
             capture.save_seconds = time.perf_counter() - began
-            capture._child = ChildProcess(capture._work, capture._job())
+            held = capture._use.inheritable
+            capture._child = ChildProcess(capture._work, capture._job(), held=held)
         except OSError as reason:
             capture._remove()
             raise _unwritable(cache, reason) from reason
@@ -194,7 +199,7 @@ class Capture:
         Does not wait for either: `child_process.wait_for_ends` does.
         """
         if self._child is not None:
-            self._child.end()
+            self._child.end(then=self._use.release)
             self._child = None
 
     def release(self) -> None:
@@ -209,6 +214,7 @@ class Capture:
     def _remove(self) -> None:
         """Remove the files of a capture that did not start."""
         shutil.rmtree(self._work, ignore_errors=True)  # what is still locked is of no harm
+        self._use.release()
 
     def _warn_of_lost_images(self) -> None:
         lost = lost_images()
@@ -378,13 +384,13 @@ def _progress(phase: str, done: int, total: int) -> CaptureProgress:
     return CaptureProgress(phase, done, total, phase == "finished", messages[phase])
 
 
-def _make_work_folder(cache: Path) -> Path:
-    work = cache / f"{uuid.uuid4().hex}.partial"
+def _make_work_folder(cache: Path) -> tuple[Path, kept.Use]:
     try:
-        make_private(work)
+        return kept.work_folder(cache)
     except OSError as reason:
         raise _unwritable(cache, reason) from reason
-    return work
+    except StorageError as reason:
+        raise CaptureError(str(reason)) from reason
 
 
 def _unwritable(cache: Path, reason: OSError) -> CaptureError:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import bpy
@@ -45,8 +45,21 @@ class ChildProcess:
     watches its stdin, whose other end is held here.
     """
 
-    def __init__(self, work: Path, job: Mapping[str, object], *, script: Path = SCRIPT) -> None:
+    def __init__(
+        self,
+        work: Path,
+        job: Mapping[str, object],
+        *,
+        script: Path = SCRIPT,
+        held: tuple[int, ...] = (),
+    ) -> None:
         """Start it.
+
+        Args:
+            work: its folder.
+            job: what it is to do.
+            script: what it runs.
+            held: descriptors that it inherits: locks that are not free before it has ended.
 
         Raises:
             CaptureError: the program could not be started.
@@ -68,6 +81,7 @@ class ChildProcess:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=environment,
+                    pass_fds=held,
                     creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
                 )
         except OSError as reason:
@@ -86,16 +100,22 @@ class ChildProcess:
         code = self._process.poll()  # first, so that no event after it can be missed
         return self._new_events(), code
 
-    def end(self) -> None:
-        """End it now, wherever it is, and remove its folder; a thread waits for both."""
+    def end(self, *, then: Callable[[], None] = lambda: None) -> None:
+        """End it now, wherever it is, and remove its folder; a thread waits for both.
+
+        Args:
+            then: called in that thread, after both.
+        """
         if self._process.poll() is None:
             self._process.terminate()
         _ending[:] = [thread for thread in _ending if thread.is_alive()]
-        thread = threading.Thread(target=self._see_off, name="depthshot end", daemon=True)
+        thread = threading.Thread(
+            target=self._see_off, args=(then,), name="depthshot end", daemon=True
+        )
         _ending.append(thread)
         thread.start()
 
-    def _see_off(self) -> None:
+    def _see_off(self, then: Callable[[], None]) -> None:
         try:
             self._process.wait(_LONGEST_GOODBYE)
         except subprocess.TimeoutExpired:
@@ -103,6 +123,7 @@ class ChildProcess:
             self._process.wait()
         self._process.stdin.close()
         shutil.rmtree(self.work, ignore_errors=True)  # what is still locked is of no harm
+        then()
 
     def _new_events(self) -> list[dict[str, object]]:
         if not self._events.exists():

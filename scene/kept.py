@@ -19,6 +19,7 @@ from ..backend.bundle import without_words
 from ..backend.errors import CaptureError, ShotError, StorageError
 from ..backend.locks import FileLock
 from ..backend.paths import make_private
+from ..backend.setup.ours import CAPTURING
 from ..backend.wire import Shot, read_shot, write_shot
 from .settings import CaptureSettings
 
@@ -48,6 +49,25 @@ def key(scene_hash: str, settings: CaptureSettings) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
+class Use:
+    """Says that this process uses the folder of captures, until it ends or gives it back."""
+
+    def __init__(self, cache: Path, name: str) -> None:
+        """The caller holds the lock of captures: whoever removes all looks while it has that."""
+        self._mark = FileLock(make_private(cache / _USES) / f"{name}.{uuid.uuid4().hex}")
+        self._mark.take()  # nobody else knows this name
+
+    @property
+    def inheritable(self) -> tuple[int, ...]:
+        """Descriptors that a child inherits so that it uses the folder as long as it runs."""
+        return self._mark.inheritable
+
+    def release(self) -> None:
+        """Give it back. Safe to repeat, in any thread."""
+        with contextlib.suppress(OSError):  # then the next prune clears it
+            self._mark.remove()
+
+
 class Held:
     """A capture that nobody removes until it is released, or until this process ends.
 
@@ -56,24 +76,46 @@ class Held:
         shot: What its `shot.json` says, without anybody's words.
     """
 
-    def __init__(self, folder: Path, shot: Shot, mark: FileLock, path: Path) -> None:
+    def __init__(self, folder: Path, shot: Shot) -> None:
         self.folder = folder
         self.shot = shot
-        self._mark = mark
-        self._path = path
+        self._use = Use(folder.parent, folder.name)
 
     def release(self) -> None:
         """Give it up; one that cannot be used again is removed. Safe to repeat, in any thread."""
         if self.folder.name.startswith(ONCE):
             shutil.rmtree(self.folder, ignore_errors=True)  # what is left goes with the next prune
-        self._mark.release()
-        with contextlib.suppress(OSError):  # then the next prune clears it
-            self._path.unlink()
+        self._use.release()
 
 
 def once() -> str:
     """Return a name for a capture that is never used again."""
     return f"{ONCE}{uuid.uuid4().hex}"
+
+
+def use(cache: Path, what: str) -> Use:
+    """Say what this Blender does, so that nobody removes what that needs.
+
+    Args:
+        cache: The folder of captures.
+        what: CAPTURING or EXPORTING.
+
+    Raises:
+        OSError: the disk refuses.
+        StorageError: other Blenders keep the captures locked.
+    """
+    with FileLock(make_private(cache) / _LOCK, timeout=_LOCK_SECONDS):
+        return Use(cache, what)
+
+
+def work_folder(cache: Path) -> tuple[Path, Use]:
+    """Make a folder to capture into; it is used until the second is released. Raises as `use`."""
+    used = use(cache, CAPTURING)
+    try:
+        return make_private(cache / f"{uuid.uuid4().hex}.partial"), used
+    except OSError:
+        used.release()
+        raise
 
 
 def find(cache: Path, name: str) -> Held | None:
@@ -110,7 +152,7 @@ def keep(shot: Shot, made: Path, *, cache: Path, name: str) -> Held:
             if there is not None:
                 return there
             made.replace(cache / name)
-            return _hold(cache / name, whole)
+            return Held(cache / name, whole)
     except OSError as reason:
         raise CaptureError(
             f"The capture could not be kept in '{cache}' ({reason.strerror}); free some space"
@@ -143,19 +185,12 @@ def _find(cache: Path, name: str) -> Held | None:
         shot = read_shot(folder)
         if json.loads((folder / SIZES_FILE).read_text(encoding="utf-8")) == _sizes(folder, shot):
             (folder / SIZES_FILE).touch()  # its date is that of the last use
-            return _hold(folder, shot)
+            return Held(folder, shot)
         log.warning("The kept capture %s is damaged (a file has another size)", folder)
     except (ShotError, OSError, ValueError) as reason:
         log.warning("The kept capture %s is damaged (%s)", folder, reason)
     shutil.rmtree(_set_aside(folder), ignore_errors=True)  # what is left goes with the next prune
     return None
-
-
-def _hold(folder: Path, shot: Shot) -> Held:
-    path = make_private(folder.parent / _USES) / f"{folder.name}.{uuid.uuid4().hex}"
-    mark = FileLock(path)
-    mark.take()  # nobody else knows this name
-    return Held(folder, shot, mark, path)
 
 
 def _excess(cache: Path, most: int) -> Iterator[Path]:

@@ -3,6 +3,9 @@
 An environment is ready when its stamp names the lock files and the Python it was made from. The
 stamp is taken away before anything is changed and written last, so an interrupted installation
 has none and is made again; what pip has in its cache is not downloaded again.
+
+What may be removed is told by a mark that is written first and goes last. Environments of before
+there was one have the stamp alone; without either, an environment is somebody else's.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from . import pip, torch_build
 from .process import Work, run
 
 STAMP = "depthshot-stamp.json"
-CONFIGURATION = "pyvenv.cfg"  # what Python's venv puts at the top of what it makes
+MARK = "made-by-depthshot.txt"
+_MARKED = "Depthshot has made this environment, and removes it with all that is in it.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +106,17 @@ def is_ready(environment: Environment) -> bool:
 def is_environment(folder: Path) -> bool:
     """Whether a folder is an environment, if only a begun one; a link to nothing passes for one.
 
-    The name says nothing: `env` may be somebody's work, in a folder that was chosen for the data.
+    Neither its name nor a `pyvenv.cfg` says so: `env` may be somebody's own environment, in a
+    folder that was chosen for the data.
 
     Raises:
         OSError: it cannot be looked at.
     """
     if not folder.exists():
         return folder.is_symlink()
-    if (folder / STAMP).is_file() or (folder / CONFIGURATION).is_file():
+    if (folder / MARK).is_file() or (folder / STAMP).is_file():
         return True
-    # Python's venv makes folders first: without a file there is nothing to lose.
+    # Without a file there is nothing to lose.
     return folder.is_dir() and not any(files for _, _, files in os.walk(folder))
 
 
@@ -143,6 +148,22 @@ def not_ours(folder: Path) -> str:
     return f"'{folder}' was not made by Depthshot; choose another Data Folder, or move it away"
 
 
+def clear(folder: Path) -> None:
+    """Remove an environment. The mark goes last: one that is half removed is one still.
+
+    Raises:
+        OSError: something in it cannot be removed.
+    """
+    (folder / MARK).write_text(_MARKED, encoding="utf-8")
+    (folder / STAMP).unlink(missing_ok=True)
+    for inside in folder.iterdir():
+        if inside.is_dir() and not inside.is_symlink():
+            shutil.rmtree(inside)
+        elif inside.name != MARK:
+            inside.unlink()
+    shutil.rmtree(folder)
+
+
 def make(environment: Environment, interpreter: Path, work: Work) -> None:
     """Installs an environment from nothing.
 
@@ -164,8 +185,7 @@ def make(environment: Environment, interpreter: Path, work: Work) -> None:
     if environment.folder.is_symlink():
         environment.folder.unlink()
     elif environment.folder.exists():
-        (environment.folder / STAMP).unlink(missing_ok=True)
-        shutil.rmtree(environment.folder)
+        clear(environment.folder)
     with progress.step("Making an empty environment", until=0.05):
         _create(environment, interpreter, work)
     # Not quiet: what it downloads is how far it is. Older ones cannot tell in numbers.
@@ -191,6 +211,8 @@ def make(environment: Environment, interpreter: Path, work: Work) -> None:
 
 
 def _create(environment: Environment, interpreter: Path, work: Work) -> None:
+    environment.folder.mkdir(parents=True)
+    (environment.folder / MARK).write_text(_MARKED, encoding="utf-8")
     ended = run([str(interpreter), "-m", "venv", str(environment.folder)], work)
     if ended.code:
         cause = (ended.errors or ended.output).strip().splitlines() or ["no reason given"]

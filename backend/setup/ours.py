@@ -15,11 +15,13 @@ from .environment import is_environment
 
 ENVIRONMENTS = ("env", "env-before", "env-unfinished")
 TEMPORARY = "depthshot-setup-tmp"
+# What a Blender says of itself that is at work, beside the names of captures it reads.
+CAPTURING, EXPORTING = "capturing", "exporting"
 _HEX = "[0-9a-f]{32}"
 _KEPT = rf"(?:once-)?{_HEX}"
 # The folders that hold nothing but things of these names.
 _INSIDE = {
-    "captures/uses": re.compile(rf"{_KEPT}\.{_HEX}"),
+    "captures/uses": re.compile(rf"(?:{_KEPT}|{CAPTURING}|{EXPORTING})\.{_HEX}"),
     "captures": re.compile(rf"captures\.lock|{_KEPT}|{_KEPT}-{_HEX}\.removed|{_HEX}\.partial"),
     "logs": re.compile(r"setup\.log|server-\d+(?:\.previous)?\.log"),
     "outbox": re.compile(rf"{_HEX}\.zip"),

@@ -12,8 +12,9 @@ from pathlib import Path
 from ..errors import SetupError
 from ..locks import FileLock
 from . import environment, place
-from .ours import ENVIRONMENTS, folders, is_empty, ours, stores
+from .ours import CAPTURING, ENVIRONMENTS, EXPORTING, folders, is_empty, ours, stores
 
+_DOING = {CAPTURING: "capturing a shot", EXPORTING: "exporting"}
 _IN_USE_SECONDS = 5.0  # others look at captures and notes for a moment
 
 
@@ -72,19 +73,13 @@ def size(data: Path) -> int:
 
 
 def discard(path: Path) -> None:
-    """Remove a file, a link as such, or a folder; there need be nothing.
-
-    What says that an environment is one goes last: one that is half removed is one still.
-    """
+    """Remove a file, a link as such, or a folder; there need be nothing."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
-        return
-    if path.name in ENVIRONMENTS:
-        (path / environment.STAMP).unlink(missing_ok=True)
-        for inside in path.iterdir():
-            if inside.name != environment.CONFIGURATION:
-                discard(inside)
-    shutil.rmtree(path)
+    elif path.name in ENVIRONMENTS:
+        environment.clear(path)
+    else:
+        shutil.rmtree(path)
 
 
 def _remove_all(data: Path, held: list[_Held]) -> list[Path]:
@@ -119,13 +114,17 @@ def _hold_captures(data: Path, stack: contextlib.ExitStack) -> list[_Held]:
     """Hold the captures and all who use one of them."""
     captures = data / "captures"
     # Nobody begins to use one while the first is held, and only then are the users looked for.
-    marks = (captures / "uses").glob("*")
-    held = _hold(itertools.chain([captures / "captures.lock"], marks), stack)
-    if held is None:
-        raise SetupError(
-            f"A Blender is capturing or exporting a shot with '{data}'; wait until it has finished,"
-            " or close that Blender, and remove again."
-        )
+    marks = itertools.chain([captures / "captures.lock"], (captures / "uses").glob("*"))
+    held = []
+    for path in marks:
+        taken = _hold([path], stack)
+        if taken is None:
+            doing = _DOING.get(path.stem, "capturing or exporting a shot")
+            raise SetupError(
+                f"A Blender is {doing} with '{data}'; wait until it has finished, or close that"
+                " Blender, and remove again."
+            )
+        held += taken
     return held
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from backend.errors import Cancelled, SetupError, StorageError
 from backend.setup import install, place, removal
-from backend.setup.environment import STAMP, Environment, python_in, write_stamp
+from backend.setup.environment import MARK, STAMP, Environment, python_in, write_stamp
 from backend.setup.ours import TEMPORARY
 from backend.setup.place import Kind
 from backend.setup.process import Work, run
@@ -302,7 +302,7 @@ def test_a_linked_environment_is_made_anew_and_the_link_not_followed(data, recip
 
 def begun(data: Path) -> None:
     (data / "env").mkdir()
-    (data / "env" / "pyvenv.cfg").touch()
+    (data / "env" / MARK).touch()
 
 
 @pytest.mark.parametrize("leave", [lambda data: None, begun])

@@ -14,7 +14,7 @@ from backend.jobs import JobStore
 from backend.locks import FileLock
 from backend.rendezvous import ServerInfo, write_server
 from backend.setup import place, removal
-from backend.setup.environment import STAMP
+from backend.setup.environment import MARK, STAMP
 from backend.tokens import kept_token
 from tests.backends import ROOT
 from tests.waiting import wait_until
@@ -27,7 +27,10 @@ FOREIGN = [
     "captures/uses/notes.txt",
     "logs/render.log",
     "env/hdri/studio.hdr",
+    "env/pyvenv.cfg",
+    "env/bin/python",
     "env-before/sky.hdr",
+    "env-before/pyvenv.cfg",
     "store-assets/chair.blend",
     "store-2/chair.blend",
     "store-2/jobs/list.txt",
@@ -60,7 +63,7 @@ def fill(data: Path) -> None:
     """Puts everything there that Depthshot leaves, and its killed writers."""
     put(data, f"env/{STAMP}", "{}")
     put(data, "env/bin/python")
-    put(data, "env-before/pyvenv.cfg")
+    put(data, f"env-before/{MARK}")
     (data / "env-unfinished" / "lib").mkdir(parents=True)
     for name in (NAME, f"once-{NAME}", f"{NAME}.partial", f"{NAME}-{NAME}.removed"):
         put(data, f"captures/{name}/guides/0001.exr", "pixels")
@@ -160,6 +163,8 @@ def test_a_linked_data_folder_is_emptied_and_its_link_removed(data, tmp_path):
 
 HELD = {
     f"captures/uses/{NAME}.{'1' * 32}": "capturing or exporting a shot",
+    f"captures/uses/capturing.{'2' * 32}": "A Blender is capturing a shot with",
+    f"captures/uses/exporting.{'3' * 32}": "A Blender is exporting with",
     "pending/0123456789abcdef-another.lock": "generating or fetching a take",
     "store-1/owner.lock": "A backend is still running",
 }
