@@ -1,12 +1,12 @@
 import os
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.environments import here
+from tests.waiting import wait_until
 from tools import suites
 from tools.suites import Outcome
 
@@ -80,10 +80,7 @@ def test_what_a_command_leaves_running_ends_with_it(tmp_path):
     assert suites.run_limited([sys.executable, "-c", source], limit=60, cwd=tmp_path) == 0
     child = int((tmp_path / "child").read_text())
     # The signal is sent; the system takes its time to act on it.
-    deadline = time.monotonic() + 60
-    while not is_over(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert is_over(child)
+    wait_until(lambda: is_over(child))
 
 
 def test_a_folder_without_tests_is_nothing(tmp_path):

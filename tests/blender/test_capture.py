@@ -15,6 +15,7 @@ from bl_ext.devrepo.depthshot.backend.wire import read_shot
 from bl_ext.devrepo.depthshot.scene.child_process import wait_for_ends
 
 from tests.blender import scene_hash, shots
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -42,16 +43,9 @@ def alive(pid):
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def wait_until(condition, limit=20.0):
-    end = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
-
-
 def run_until(running, phase):
     """Steps a capture until it is in a phase."""
-    wait_until(lambda: running.step().phase == phase, limit=60)
+    wait_until(lambda: running.step().phase == phase)
 
 
 def make_slow(scene):
@@ -235,7 +229,7 @@ def test_the_second_blender_ends_when_the_first_is_killed(tmp_path):
         artist.send_signal(signal.SIGKILL)
         artist.wait()
         artist.stdout.close()
-    wait_until(lambda: not alive(pid), limit=10)
+    wait_until(lambda: not alive(pid))
     assert partial(tmp_path / "cache") == []
 
 

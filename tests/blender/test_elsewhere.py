@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import time
 
 import bpy
 import pytest
@@ -19,6 +18,7 @@ from tests.blender import layouts, takes
 from tests.blender.generations import FRAMES, claim, run, start, state, waiting
 from tests.certificates import SELF_SIGNED
 from tests.remotes import free_port, own_address, served
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("backend_python")
 FIELDS = ("use_elsewhere", "elsewhere_address", "elsewhere_token", "elsewhere_fingerprint")
@@ -80,11 +80,11 @@ def test_from_a_scene_to_the_timeline(shot, box, tmp_path):
 
 
 def test_asked_how_it_is(box, stored):
-    assert bpy.ops.depthshot.backend_ask() == {"FINISHED"}
-    deadline = time.monotonic() + 60
-    while care.message == f"{socket.gethostname()} (starting): starting, no job.":
-        assert time.monotonic() < deadline
+    def it_is_past_starting():
         assert bpy.ops.depthshot.backend_ask() == {"FINISHED"}
+        return care.message != f"{socket.gethostname()} (starting): starting, no job."
+
+    wait_until(it_is_past_starting)
     assert care.message == f"{socket.gethostname()} (cpu): ready, no job."
     stored.elsewhere_fingerprint = "ab" * 32
     with pytest.raises(RuntimeError, match="so nothing was sent"):
@@ -105,10 +105,7 @@ def test_cancelled_there_too(shot, box):
     assert state()[0] == before[0]
     backend = attachment.take(preferences(bpy.context))
     try:
-        deadline = time.monotonic() + 60
-        while (job := backend.job(generation.pending.job)["state"]) != "cancelled":
-            assert time.monotonic() < deadline, job
-            time.sleep(0.05)
+        wait_until(lambda: backend.job(generation.pending.job)["state"] == "cancelled")
     finally:
         attachment.give_back()
 

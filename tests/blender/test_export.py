@@ -18,6 +18,7 @@ from bl_ext.devrepo.depthshot.preferences import preferences
 
 from tests.blender import generations, takes
 from tests.blender.drawings import draw
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("backend_python", "idle")
 
@@ -162,10 +163,7 @@ def test_a_blender_that_ends_leaves_no_export_behind(tmp_path):
     process = exporter._process
     exporter.abandon()
     assert not exporter.running
-    deadline = time.monotonic() + 60
-    while not process.ended:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: process.ended)
     assert list((tmp_path / "out").iterdir()) == []
 
 

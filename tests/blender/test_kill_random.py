@@ -23,6 +23,7 @@ from tests import kills
 from tests.blender import scene_hash
 from tests.blender.artist import Artist
 from tests.blender.generations import claim, run, start, waiting
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.usefixtures("backend_python"),
@@ -87,10 +88,7 @@ def test_random_kill_of_blender(true, own_jobs, tmp_path, number):
         artist.until(stage.label)
         time.sleep(seconds)
         artist.kill()
-    deadline = time.monotonic() + 60
-    while captors():
-        assert time.monotonic() < deadline, f"a second Blender goes on; {said}"
-        time.sleep(0.05)
+    wait_until(lambda: not captors())
     assert (blend.read_bytes(), blend.stat().st_mtime_ns) == before, said
     takes = sorted((tmp_path / "depthshot").glob("*"))
     for take in takes:
