@@ -36,15 +36,20 @@ class FileLock:
         deadline = time.monotonic() + self._timeout
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-            while not _try_lock(descriptor):
-                if time.monotonic() >= deadline:
+            held = False
+            try:
+                while not _try_lock(descriptor):
+                    if time.monotonic() >= deadline:
+                        return False
+                    time.sleep(_RETRY_SECONDS)
+                held = _is_at(self._path, descriptor)
+            finally:
+                if not held:
                     os.close(descriptor)
-                    return False
-                time.sleep(_RETRY_SECONDS)
-            if _is_at(self._path, descriptor):
+            if held:
                 self._descriptor = descriptor
                 return True
-            os.close(descriptor)  # its holder has removed the file: another one is the lock now
+            # Its holder has removed the file: another one is the lock now.
 
     def release(self) -> None:
         """Give the lock back; without effect when it is not held."""

@@ -224,6 +224,30 @@ def test_who_waits_for_a_lock_whose_file_goes_has_the_new_one(tmp_path):
     third.release()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_lock_whose_file_cannot_be_looked_at_any_more_is_not_kept_open(tmp_path):
+    path = tmp_path / "setup.lock"
+    first, second, refused = FileLock(path), FileLock(path, timeout=60), []
+
+    def wait() -> None:
+        try:
+            second.take()
+        except OSError as reason:
+            refused.append(reason)
+
+    assert first.take()
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    wait_until(lambda: second_waits(path))
+    path.rename(tmp_path / "moved")
+    path.symlink_to(path)  # as with a share that has gone: its name is there, and no file
+    first.release()
+    waiting.join()
+    assert len(refused) == 1
+    assert not any(os.path.realpath(each) == str(tmp_path / "moved") for each in
+                   Path("/proc/self/fd").iterdir())  # fmt: skip
+
+
 def second_waits(path: Path) -> bool:
     opened = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
     return opened.count(str(path)) > 1
