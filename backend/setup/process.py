@@ -66,10 +66,12 @@ def run(command: Sequence[str], work: Work) -> Ended:
     Raises:
         Cancelled: somebody asked for the end; the program and all it started are gone.
         SetupError: it cannot be started.
+        OSError: the log cannot be written; the program has run to its end all the same.
     """
     written: tuple[list[str], list[str]] = ([], [])
     guard = threading.Lock()
     over = threading.Event()
+    refused: list[OSError] = []
 
     def follow(stream: IO[str], into: list[str], *, tell: bool) -> None:
         for line in stream:
@@ -80,8 +82,13 @@ def run(command: Sequence[str], work: Work) -> Ended:
                 with guard:
                     if over.is_set():
                         return
-                    log.write(line)
-                    log.flush()
+                    if refused:  # read on: a program whose words nobody takes waits for ever
+                        continue
+                    try:
+                        log.write(line)
+                        log.flush()
+                    except OSError as reason:
+                        refused.append(reason)
 
     with work.log.open("a", encoding="utf-8") as log:
         log.write(f"$ {' '.join(command)}\n")
@@ -108,6 +115,8 @@ def run(command: Sequence[str], work: Work) -> Ended:
                     stream.close()
             with guard:
                 over.set()
+        if refused:
+            raise refused[0]
     return Ended(code, "".join(written[0]), "".join(written[1]))
 
 

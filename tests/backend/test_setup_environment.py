@@ -11,7 +11,7 @@ from backend.errors import SetupError
 from backend.setup import environment, place, removal
 from backend.setup.environment import MARK, STAMP, Environment
 from backend.setup.place import Kind
-from backend.setup.process import Work
+from backend.setup.process import Work, run
 from backend.setup.progress import Progress
 
 
@@ -67,6 +67,16 @@ def test_what_depthshot_has_written_into_says_that_it_is_its_own(data, own, mark
     (own / mark).write_text("{}")
     assert removal.remove(data) == []
     assert not data.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk here is always full")
+def test_a_log_that_finds_the_disk_full_does_not_hold_a_program_up(data):
+    """It goes on being read: one whose words nobody takes would wait for ever."""
+    ended = data / "ended"
+    says = f"print('word\\n' * 50_000); open({str(ended)!r}, 'w').close()"
+    with pytest.raises(OSError, match="No space left on device"):
+        run([sys.executable, "-c", says], Work(log=Path("/dev/full")))
+    assert ended.exists()
 
 
 def test_one_whose_making_was_interrupted_at_its_first_step_is_ours(data, tmp_path):
