@@ -67,6 +67,15 @@ def test_what_is_added_is_light_and_shade_of_the_colour_below():
         torch.testing.assert_close(added[channel], added[0] * scale, atol=0.02, rtol=0.05)
 
 
+def test_a_slit_has_no_room_for_more():
+    filled, _, inverse = wall(rough=0.08)
+    generated = torch.zeros(SIZE)
+    generated[30:130, 118:122] = 1
+    sample = noise(2, 0.02 / RESIDUAL_SCALE) * generated
+    made = matched((filled, generated, inverse), sample)[:, generated > 0]
+    assert made.std() < 1.5 * sample[:, generated > 0].std()  # 4 times would be the wall's
+
+
 def test_a_silhouette_beside_the_hole_is_no_grain():
     """A dark post before the wall: its outlines are hardly any of the wall's structure."""
     filled, generated, inverse = wall(rough=0.005)

@@ -35,23 +35,24 @@ def extend_planes(inverse: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         inverse: (H, W) inverse depth, holes filled somehow, 0 for the sky.
         seen: (H, W) bool.
     """
+    device = inverse.device
+    # On the CPU, where sums have one order: a seed means the same bytes.
+    inverse, seen = inverse.cpu(), seen.cpu()
     clear = ~grow(~seen | edges(describe_surface(inverse)), _CLEAR)
     hit = inverse[clear & (inverse > 0)]
     if bool(seen.all()) or len(hit) == 0:
-        return inverse
+        return inverse.to(device)
     planes = Planes(~seen, inverse)
     votes = _Votes(float(hit.min()), float(hit.max()), float(hit.median()))
     samples = planes.sample(inverse.new_empty(0, *inverse.shape), clear, same=_SAME)
     found = torch.cat([votes.count(around) for around in planes.around(samples)], dim=1)
     height, width = inverse.shape
-    (rows, down), (columns, right) = (
-        _nearest(length, planes.step, inverse.device) for length in (height, width)
-    )
+    (rows, down), (columns, right) = (_nearest(length, planes.step) for length in (height, width))
     spread = inverse.new_zeros(4, height, width)
     spread[:, *planes.asking] = found
     depth, slope_x, slope_y, voted = spread[:, rows[:, None], columns]
     deep = depth + slope_x * right + slope_y * down[:, None]
-    return torch.where(~seen & (voted > 0) & votes.within(deep), deep, inverse)
+    return torch.where(~seen & (voted > 0) & votes.within(deep), deep, inverse).to(device)
 
 
 class _Votes:
@@ -90,13 +91,13 @@ class _Votes:
         tally = weight.new_zeros(len(place), _BINS + 1)
         tally.scatter_add_(1, lower, weight * (1 - upper))
         tally.scatter_add_(1, lower + 1, weight * upper)
-        reach = torch.arange(-4, 5, device=tally.device, dtype=tally.dtype)
+        reach = torch.arange(-4, 5, dtype=tally.dtype)
         window = torch.exp(reach.square() / (-2 * _SIGMA**2))
         return functional.conv1d(tally[:, None], window[None, None], padding=4)[:, 0]
 
 
-def _nearest(length: int, step: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _nearest(length: int, step: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return each row's (or column's) nearest asking one, and its distance; both (length,)."""
-    each = torch.arange(length, device=device)
+    each = torch.arange(length)
     asking = (each // step * step + step // 2).clamp_max(length - 1)
     return asking, each - asking

@@ -21,8 +21,8 @@ from .planes import Planes
 _SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # pixels; each ends a band that the one before it begins
 _SAME = 0.02  # as `planes.SAME`: what lies near a plane tells of its grain, not of its colour
 _CLEAR = 3  # pixels from holes from where on structure is measured
-_CELL = 4  # pixels a side of the cells in which a sample's own strength is measured
-_WINDOW = 3.0  # cells: sigma of the window in which it is
+_CELL = 4  # pixels a side of the cells that what is around a pixel is measured in
+_WINDOW = 3.0  # cells: sigma of the window that is around it
 _MOST = 3.0  # times as strong as the network made it, at most
 _DARK = 0.02  # display values: colours below have no hue worth keeping
 _LEAST = 1e-4  # display values: a strength below is none
@@ -64,9 +64,11 @@ def match_grain(
     # Independent structures add up in the square.
     gain = (wanted.square() - there.square()).clamp_min(0).sqrt() / added.clamp_min(_LEAST)
     change = (gain.clamp_max(_MOST) - 1) * share * editable
-    # What is weakened loses its colours too; what is added is light and shade of the one below.
+    # What is weakened loses its colours too; what is added is light and shade of the one below,
+    # and little in a narrow hole, which has no room for it.
+    room = _around(editable[None].to(bands.dtype))
     weaker = (bands * change.clamp_max(0)).sum(1)
-    stronger = (_luma(bands) * change.clamp_min(0)).sum(0)
+    stronger = (_luma(bands) * change.clamp_min(0) * room).sum(0)
     tint = certain / _luma(certain).clamp_min(_DARK)
     return sample + weaker + stronger * tint
 
@@ -88,14 +90,17 @@ def _strength(bands: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     The square of the mean root: a plain wall with a window in it is plain.
     """
     inside = inside.to(bands.dtype)
-    planes = torch.cat([bands.abs().sqrt() * inside, inside[None]])
-    planes = functional.avg_pool2d(planes[None], _CELL, ceil_mode=True)[0]
-    planes = _blur(planes, _WINDOW)
-    strength = (planes[:-1] / planes[-1].clamp_min(_LEAST)).square()
-    height, width = inside.shape
-    size = [-(-length // _CELL) * _CELL for length in (height, width)]
-    whole = functional.interpolate(strength[None], size, mode="bilinear")[0]
-    return whole[:, :height, :width]
+    around = _around(torch.cat([bands.abs().sqrt() * inside, inside[None]]))
+    return (around[:-1] / around[-1].clamp_min(_LEAST)).square()
+
+
+def _around(planes: torch.Tensor) -> torch.Tensor:
+    """Return the mean of planes (C, H, W) around each pixel, (C, H, W)."""
+    height, width = planes.shape[1:]
+    cells = functional.avg_pool2d(planes[None], _CELL, ceil_mode=True)[0]
+    cells = _blur(cells, _WINDOW)
+    size = [length * _CELL for length in cells.shape[1:]]
+    return functional.interpolate(cells[None], size, mode="bilinear")[0, :, :height, :width]
 
 
 def _blur(planes: torch.Tensor, sigma: float) -> torch.Tensor:

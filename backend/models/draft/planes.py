@@ -88,9 +88,7 @@ class Planes:
         self.step = self.cell // 2
         self._places = _places(inverse)
         first = self.step // 2
-        rows, columns = torch.nonzero(
-            unseen[first :: self.step, first :: self.step], as_tuple=True
-        )
+        rows, columns = torch.nonzero(unseen[first :: self.step, first :: self.step], as_tuple=True)
         self.asking = rows * self.step + first, columns * self.step + first
 
     def at_asking(self, maps: torch.Tensor) -> torch.Tensor:
