@@ -68,6 +68,23 @@ def test_the_sky_goes_on_beside_a_tower():
     assert sky > 0.85  # all but the pixels right at the tower
 
 
+def test_a_floor_goes_on_towards_the_camera():
+    """As when the camera backs away: all of it nearer than anything that is seen."""
+    truth = 0.004 * (torch.arange(SIZE[0], dtype=torch.float32)[:, None].expand(SIZE) + 10)
+    inverse, seen = hide(truth, 0.3, hole=(slice(110, 160), slice(None)))
+    assert off(extend_planes(inverse, seen), truth, seen).max() < 0.001
+
+
+def test_a_hole_wider_than_samples_reach_is_filled_from_all_sides():
+    rows = torch.arange(300, dtype=torch.float32)[:, None].expand(300, 420)
+    columns = torch.arange(420, dtype=torch.float32).expand(300, 420)
+    truth = 0.2 + 0.0005 * columns + 0.0002 * rows
+    seen = torch.ones(truth.shape, dtype=torch.bool)
+    seen[20:280, 20:400] = False
+    inverse = torch.where(seen, truth, 0.9)
+    assert off(extend_planes(inverse, seen), truth, seen).max() < 0.001
+
+
 @pytest.mark.parametrize("seen", [False, True])
 def test_nothing_or_everything_seen_is_left_as_it_is(seen):
     inverse = room()

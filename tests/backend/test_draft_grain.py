@@ -68,9 +68,10 @@ def test_what_is_added_is_light_and_shade_of_the_colour_below():
 
 
 def test_a_slit_has_no_room_for_more():
-    filled, _, inverse = wall(rough=0.08)
+    _, _, inverse = wall(rough=0.08)
     generated = torch.zeros(SIZE)
     generated[30:130, 118:122] = 1
+    filled = torch.tensor(COLOUR)[:, None, None] + noise(1, 0.08) * (1 - generated)
     sample = noise(2, 0.02 / RESIDUAL_SCALE) * generated
     made = matched((filled, generated, inverse), sample)[:, generated > 0]
     assert made.std() < 1.5 * sample[:, generated > 0].std()  # 4 times would be the wall's
@@ -84,6 +85,30 @@ def test_a_silhouette_beside_the_hole_is_no_grain():
     filled[:, *post], inverse[post] = 0, 0.9
     made = matched((filled, generated, inverse), noise(2, 0.04 / RESIDUAL_SCALE))
     assert strength(made) < 0.01
+
+
+def test_answers_fade_before_they_end():
+    """In a hole wider than answers reach, no seam is left where they do."""
+    size = 330, 330
+    columns = torch.arange(size[1], dtype=torch.float32).expand(size)
+    generated = torch.zeros(size)
+    generated[10:320, 10:320] = 1
+    random = np.random.default_rng(4)
+    seen, sample = (torch.from_numpy(random.normal(0, 1, size).astype(np.float32)) for _ in "12")
+    filled = 0.5 + 0.005 * seen.expand(3, -1, -1) * (1 - generated)
+    sample = 0.04 / RESIDUAL_SCALE * sample.expand(3, -1, -1) * generated
+    made = match_grain(
+        sample,
+        torch.zeros(3, *size),
+        filled=filled,
+        generated=generated,
+        inverse=0.3 + 0.0005 * columns,
+        editable=generated > 0,
+    )
+    strengths = (made[0, 150:180] * RESIDUAL_SCALE).unfold(1, 10, 10).std(dim=(0, 2))
+    assert strengths[2:5].max() < 0.012
+    assert strengths[15:18].min() > 0.03
+    assert strengths.diff().abs().max() < 0.02
 
 
 def test_a_surface_that_is_seen_nowhere_keeps_its_grain():

@@ -18,12 +18,14 @@ from ...projection.surface import describe_surface, edges, grow
 from .planes import Around, Planes
 
 _CLEAR = 2  # pixels from holes from where on slopes are believed
-_SAME = 0.003  # as `planes.SAME`: carried depth is less exact than rendered depth
-_BINS = 160  # of inverse depth, evenly in its logarithm
+_BINS = 200  # of inverse depth, evenly in its logarithm
 _SIGMA = 1.5  # bins: how far votes agree
 _POWER = 3.0  # of the distance, that votes fall with
-_LEAST_SHARE = 1e-3  # of a vote for the nearest depths
-_SPAN = 0.5  # of the farthest seen inverse depth: nothing is deeper, but for the sky
+_LEAST_SHARE = (
+    1e-3  # of a vote for the nearest depths, and for what is nearer than all that is seen
+)
+_SPAN = 2.0  # times as far as the farthest or as near as the nearest that is seen, at most
+_ROUNDS = 12  # each reaches as far beyond the one before as samples are asked
 
 
 def extend_planes(inverse: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
@@ -37,14 +39,26 @@ def extend_planes(inverse: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     """
     device = inverse.device
     # On the CPU, where sums have one order: a seed means the same bytes.
-    inverse, seen = inverse.cpu(), seen.cpu()
-    clear = ~grow(~seen | edges(describe_surface(inverse)), _CLEAR)
-    hit = inverse[clear & (inverse > 0)]
-    if bool(seen.all()) or len(hit) == 0:
+    inverse, known = inverse.cpu(), seen.cpu()
+    hit = inverse[known & (inverse > 0)]
+    if len(hit) == 0:
         return inverse.to(device)
-    planes = Planes(~seen, inverse)
     votes = _Votes(float(hit.min()), float(hit.max()), float(hit.median()))
-    samples = planes.sample(inverse.new_empty(0, *inverse.shape), clear, same=_SAME)
+    for _ in range(_ROUNDS):
+        deep, taken = _extend_once(inverse, known, votes)
+        if not bool(taken.any()):
+            break
+        inverse, known = torch.where(taken, deep, inverse), known | taken
+    return inverse.to(device)
+
+
+def _extend_once(
+    inverse: torch.Tensor, known: torch.Tensor, votes: _Votes
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the depth that what is known gives its surroundings, and where (H, W) it does."""
+    clear = known & ~grow(~known | edges(describe_surface(inverse)), _CLEAR)
+    planes = Planes(~known, inverse)
+    samples = planes.sample(inverse.new_empty(0, *inverse.shape), clear)
     found = torch.cat([votes.count(around) for around in planes.around(samples)], dim=1)
     height, width = inverse.shape
     (rows, down), (columns, right) = (_nearest(length, planes.step) for length in (height, width))
@@ -52,7 +66,7 @@ def extend_planes(inverse: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
     spread[:, *planes.asking] = found
     depth, slope_x, slope_y, voted = spread[:, rows[:, None], columns]
     deep = depth + slope_x * right + slope_y * down[:, None]
-    return torch.where(~seen & (voted > 0) & votes.within(deep), deep, inverse).to(device)
+    return deep, ~known & (voted > 0) & votes.within(deep)
 
 
 class _Votes:
@@ -60,8 +74,9 @@ class _Votes:
 
     def __init__(self, least: float, most: float, middle: float) -> None:
         """Lay the bins out; all three are seen inverse depths above 0."""
-        self._least, self._most, self._middle = _SPAN * least, most, middle
-        self._scale = (_BINS - 2) / max(math.log(most / self._least), 1e-6)
+        self._nearest, self._middle = most, middle
+        self._least, self._most = least / _SPAN, most * _SPAN
+        self._scale = (_BINS - 2) / math.log(self._most / self._least)
 
     def within(self, inverse: torch.Tensor) -> torch.Tensor:
         """Return which inverse depths are the sky's or about as deep as something that is seen."""
@@ -73,6 +88,7 @@ class _Votes:
         near = around.near
         deep = near[0] + near[1] * right + near[2] * down
         weight = (self._middle / deep.clamp_min(1e-12)).clamp(_LEAST_SHARE, 1)
+        weight = torch.where(deep > self._nearest, _LEAST_SHARE, weight)
         weight = weight * (down.square() + right.square()).clamp_min(16).pow(-_POWER / 2)
         weight = weight * (around.known & self.within(deep))
         place = (deep / self._least).clamp_min(1).log() * self._scale + 1

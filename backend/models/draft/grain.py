@@ -6,7 +6,7 @@ is, band by band, can be measured; matching it is the second-order part of textu
 pyramids (Heeger & Bergen, Pyramid-based texture analysis/synthesis, 1995).
 
 Only what a sample adds to the expectation is made stronger or weaker: what the network is sure of
-stays. Where nothing seen shares a hole's surface, its grain stays too.
+stays. Where nothing seen within reach shares a hole's surface, its grain stays too.
 """
 
 from __future__ import annotations

@@ -118,14 +118,16 @@ class DraftPipeline(DiffusionPipeline):
             residual = expected = first[:, :height, :width]
             if evaluations > 1:
                 sample = self._sample(canvas, first, steps, generator, progress)
-                sample = match_grain(
-                    sample[:, :height, :width],
-                    expected,
-                    filled=filled,
-                    generated=generated,
-                    inverse=planes,
-                    editable=editable,
-                )
+                # Of weak grain TF32 would leave its own rounding.
+                with torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+                    sample = match_grain(
+                        sample[:, :height, :width],
+                        expected,
+                        filled=filled,
+                        generated=generated,
+                        inverse=planes,
+                        editable=editable,
+                    )
                 residual = torch.lerp(expected, sample, detail)
         return DraftOutput(colour=apply_residual(residual, filled, editable))
 

@@ -5,7 +5,8 @@ each predicts the other's inverse depth along its own slopes. Weights fall with 
 (Shepard, A two-dimensional interpolation function for irregularly-spaced data, 1968).
 
 Work is done at a fraction of the resolution: one known pixel stands for each cell of the frame, and
-of what is unseen every fourth pixel of every fourth row asks; the rest lies between those.
+of what is unseen a pixel asks every half cell; the rest lies between those. An answer comes from no
+farther than `_REACH` cells (about 100 pixels of a frame of 832x480), and fades before it ends.
 
 A pixel's place is (5, ...): its inverse depth, the slopes of it to the right and down, row, column.
 """
@@ -25,6 +26,7 @@ _LEAST = 0.001  # inverse depth below which differences no longer count as relat
 _CELL = 8  # pixels a side of a cell, at least
 _CELLS = 104  # along the longer side of a frame, at most
 _REACH = 12  # cells to each side of a pixel's own that it is answered by
+_FADE = 5  # cells, the last of them, over which an answer fades with its nearest sample
 _POWER = 3.0  # of the distance, that weights fall with
 _DOUBT = 2.0  # cells of its plane that together are half believed
 _AT_ONCE = 2048  # pixels that ask together; some 100 MB
@@ -81,7 +83,8 @@ class Planes:
 
         Args:
             unseen: (H, W) bool, what asks.
-            inverse: (H, W) inverse depth divided by about the largest of the shot, 0 for the sky.
+            inverse: (H, W) inverse depth, 0 for the sky; it is told apart from 0 best when it is
+                divided by about the largest of the shot.
         """
         self._unseen = unseen
         self.cell = max(_CELL, -(-max(unseen.shape) // _CELLS))
@@ -100,7 +103,7 @@ class Planes:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what is known (C, N) of the planes of the pixels that ask, and how sure it is.
 
-        The second is (N,), 0 to 1: 0 where nothing known shares a pixel's plane.
+        The second is (N,), 0 to 1: 0 where nothing known within reach shares a pixel's plane.
 
         Args:
             values: (C, H, W), right where known.
@@ -108,7 +111,8 @@ class Planes:
             same: Relative difference of inverse depths up to which two pixels share a plane.
         """
         answers = [
-            _answer(around, same) for around in self.around(self.sample(values, known, same=same))
+            self._answer(around, same)
+            for around in self.around(self.sample(values, known, same=same))
         ]
         means, shares = zip(*answers, strict=True)
         return torch.cat(means, dim=1), torch.cat(shares)
@@ -169,15 +173,17 @@ class Planes:
             cells = corner[:, None] + window
             yield Around(asking, place[:, cells], values[:, cells], known[cells])
 
-
-def _answer(around: Around, same: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the mean (C, N) of the planes that pixels lie on, and how sure it is (N,)."""
-    alike = _alike(around.place[:, :, None], around.near, same) * around.known
-    weight = alike * around.offset.square().sum(0).clamp_min(1).pow(-_POWER / 2)
-    total, support = weight.sum(1), alike.sum(1)
-    found = total > torch.finfo(total.dtype).tiny
-    mean = (around.values * weight).sum(2) / torch.where(found, total, 1)
-    return mean, torch.where(found, support / (support + _DOUBT), 0)
+    def _answer(self, around: Around, same: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the mean (C, N) of the planes that pixels lie on, and how sure it is (N,)."""
+        alike = _alike(around.place[:, :, None], around.near, same) * around.known
+        away = around.offset.square().sum(0)
+        weight = alike * away.clamp_min(1).pow(-_POWER / 2)
+        total, support = weight.sum(1), alike.sum(1)
+        found = total > torch.finfo(total.dtype).tiny
+        mean = (around.values * weight).sum(2) / torch.where(found, total, 1)
+        nearest = torch.where(alike > 0.5, away, torch.inf).amin(1).sqrt() / self.cell
+        share = support / (support + _DOUBT) * ((_REACH - nearest) / _FADE).clamp(0, 1)
+        return mean, torch.where(found, share, 0)
 
 
 def _places(inverse: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,8 @@ def spread_surfaces(
 ) -> torch.Tensor:
     """Return the picture (3, H, W) with the broad colours of holes taken from their own planes.
 
-    It stays as it is where nothing seen shares a hole's plane, and close to what is seen.
+    It stays as it is where nothing seen within reach shares a hole's plane, and close to what is
+    seen.
 
     Args:
         filled: (3, H, W) display values 0 to 1, holes filled by the projection.
