@@ -221,11 +221,16 @@ def _lock(path: Path, *, seconds: float) -> FileLock | None:
 
 def _let_go(lock: FileLock, path: Path) -> None:
     """Give the lock of a note back; its file goes where there is no note any more."""
-    if path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
+        # Its file is of no harm where it cannot be removed.
+        with contextlib.suppress(OSError):
+            lock.remove()
+    except OSError:  # nobody can say: the next one looks again
         lock.release()
-        return
-    with contextlib.suppress(PermissionError):  # a folder that is closed; it is of no harm
-        lock.remove()
+    else:
+        lock.release()
 
 
 def _age(path: Path) -> int:

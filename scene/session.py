@@ -82,7 +82,7 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
             " properties > Use for Rendering."
         )
     if settings.still_source == "RENDER":
-        check_worn(scene, frames)
+        check_worn(scene, settings.still_frame)
     width, height = picture_size(render)
     side = settings.supersample if settings.still_source == "RENDER" else 1
     _check_size(width * side, height * side)

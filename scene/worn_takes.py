@@ -17,9 +17,10 @@ from ..backend.errors import CaptureError
 from ..backend.marks import Mark, read_mark
 from ..backend.take import DEPTHS, FRAMES, LINEAR, MASKS, TAKE_FILE
 from .leave_out import PLANE
-from .lost_frames import lost_frames
+from .lost_frame import lost_file
 from .remembered import SHOT
 from .simulations import shown_objects
+from .targets.image import names_in
 
 _PICTURES = (FRAMES, LINEAR)
 
@@ -89,22 +90,22 @@ def worn_takes(scene: Scene, images: dict[Image, Path] | None = None) -> list[Wo
     return worn
 
 
-def check_worn(scene: Scene, frames: range) -> None:
-    """Refuse a scene whose renders show a take of which frames are not there any more.
+def check_worn(scene: Scene, frame: int) -> None:
+    """Refuse a scene whose still would show a take that is not there any more.
 
     Args:
         scene: The scene.
-        frames: The frames that are captured.
+        frame: The still's: the guides of other frames show no colours.
 
     Raises:
         CaptureError: it names the take, what wears it, what is gone, and the ways out.
     """
     shown = ((image, take_image(image)) for image in bpy.data.images)
     images = {image: first for image, first in shown if first and _is_take(image, first)}
-    lost = {first: gone for first in images.values() if (gone := lost_frames(first, frames))}
+    lost = {first: gone for first in images.values() if (gone := lost_file(first, frame))}
     for worn in worn_takes(scene, {image: f for image, f in images.items() if f in lost}):
-        gone, pictures = lost[worn.first], worn.first.parent
-        if gone.count == gone.shown:
+        pictures = worn.first.parent
+        if not names_in(pictures):
             raise CaptureError(
                 f"{worn.on} shows the take '{worn.folder.name}' (image “{worn.image}”), whose"
                 f" pictures are gone from '{pictures}', so the still would be black there; bring"
@@ -112,10 +113,10 @@ def check_worn(scene: Scene, frames: range) -> None:
                 " material."
             )
         raise CaptureError(
-            f"{worn.on} shows the take '{worn.folder.name}' (image “{worn.image}”), of whose"
-            f" pictures for this shot {gone.count} of {gone.shown} are gone from '{pictures}', the"
-            f" first of them '{gone.first}', so it would be black there; bring them back from a"
-            " backup, keep to frames that are there, or give the object another material."
+            f"{worn.on} shows the take '{worn.folder.name}' (image “{worn.image}”), of which the"
+            f" still needs '{lost[worn.first]}', which is gone from '{pictures}', so it would be"
+            " black there; bring it back from a backup, choose another frame for the still, or give"
+            " the object another material."
         )
 
 
