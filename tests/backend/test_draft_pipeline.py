@@ -58,6 +58,16 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(pipeline):
     assert (first - other)[:, hole].abs().mean() > ROUNDING
 
 
+def test_planes_say_whose_grain_it_is_and_the_network_knows_nothing_of_them(pipeline):
+    frame = replace(ramp(60, 90), filled=torch.rand(3, 60, 90, generator=torch.Generator()))
+    nowhere = torch.where(frame.generated > 0, 9.0, frame.inverse)
+    own, others = make(pipeline, frame), make(pipeline, frame, planes=nowhere)
+    assert (own - others).abs().max() > ROUNDING
+    assert torch.equal(own, make(pipeline, frame, planes=frame.inverse))
+    own, others = make(pipeline, frame, mean=True), make(pipeline, frame, mean=True, planes=nowhere)
+    assert torch.equal(own, others)
+
+
 def test_the_expectation_is_the_same_for_every_seed(pipeline):
     frame = ramp(60, 90)
     first, other = (make(pipeline, frame, seed=seed, mean=True) for seed in (7, 8))
