@@ -305,6 +305,10 @@ class DepthshotStatus(PropertyGroup):
     take: StringProperty(
         name="Last Take", description="Folder of the last take", subtype="DIR_PATH"
     )
+    known: StringProperty(
+        name="Known",
+        description="What tells the last take from others, to know it again when it was moved",
+    )
 
 
 _classes: list[type[PropertyGroup]] = []

@@ -14,6 +14,7 @@ from bpy.types import Context, Event, Operator
 from ..backend.errors import DepthshotError
 from ..backend.take import read_take
 from ..scene.lost_takes import find_again
+from .interface import know_last_take, known_last_take
 from .take_folder import AsksForTake
 
 GONE = "The last take's folder is gone: '{}'. Bring it back, or show where it is now"
@@ -49,15 +50,19 @@ class DEPTHSHOT_OT_find_take(AsksForTake, Operator):
     def execute(self, context: Context) -> set[str]:
         """Let all that showed it look there."""
         folder = Path(bpy.path.abspath(self.directory))
+        status = context.window_manager.depthshot
+        last = bool(status.take) and Path(status.take) == Path(self.lost)
+        known = known_last_take(status) if last else None
         try:
-            found = find_again(Path(self.lost), folder)
+            found = find_again(Path(self.lost), folder, known=known)
         except DepthshotError as reason:
             self.report({"ERROR"}, str(reason))
             return {"CANCELLED"}
-        status = context.window_manager.depthshot
-        if status.take and Path(status.take) == Path(self.lost):
+        if last:
+            take = read_take(folder)
             status.take = str(folder)
-            status.generated = fmean(read_take(folder).generated)
+            status.generated = fmean(take.generated)
+            know_last_take(folder, take)
         if found.count and not found.sure:
             self.report(
                 {"WARNING"},

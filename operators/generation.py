@@ -47,7 +47,7 @@ from . import job
 from .attachment import attachment
 from .clock import Clock, Stage
 from .folders import private_folder, sweep
-from .interface import modal_operators, name_landing, occupied, push_undo
+from .interface import know_last_take, modal_operators, name_landing, occupied, push_undo
 from .pending import SESSION, Claim, Pending
 from .request import GenerationRequest
 from .task import Task
@@ -240,6 +240,7 @@ class Generation:
             working.append(fetching)
             self.folder = yield from self._wait(fetching, Stage.FETCH)
             self.take = read_take(self.folder)
+            know_last_take(self.folder, self.take)
             if claim.pending.view and not self.take.is_linear:
                 self.take = yield from self._linear(self.folder, view=claim.pending.view)
             self._warn(self.take.warnings)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from contextlib import nullcontext
+from pathlib import Path
 
 import bpy
 
+from ..backend.take import Take
 from ..properties import DepthshotStatus
+from ..scene.remembered import traits
 from .pending import OpenFile
 
 
@@ -71,6 +75,18 @@ def name_landing(scene: str) -> str:
         return ""
     landed_in.depthshot.last_landing = uuid.uuid4().hex
     return landed_in.depthshot.last_landing
+
+
+def know_last_take(folder: Path, take: Take) -> None:
+    """Note which take the last one is or is about to be, to know it again when it is lost."""
+    status = bpy.context.window_manager.depthshot
+    # The take before it stays known: it stays the last one where this one is cancelled.
+    status.known = json.dumps({status.take: known_last_take(status), str(folder): traits(take)})
+
+
+def known_last_take(status: DepthshotStatus) -> dict[str, str]:
+    """Return the traits of the last take (`remembered.traits`), none where they were not noted."""
+    return json.loads(status.known or "{}").get(status.take, {})
 
 
 def landing_undone(status: DepthshotStatus) -> bool:

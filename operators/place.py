@@ -18,7 +18,7 @@ from ..properties import target_items
 from ..scene.targets import chosen_place, find_target
 from ..scene.targets.landed import Landed
 from .generate import RUNNING
-from .interface import name_landing, open_file
+from .interface import know_last_take, name_landing, open_file
 from .pending import settle
 from .runner import runner
 from .take_folder import AsksForTake
@@ -81,6 +81,7 @@ class DEPTHSHOT_OT_place_take(AsksForTake, Operator):
         status.message, status.failed = message, False
         status.warnings = "\n".join(notes)
         status.scene, status.take = landed.scene, str(folder)
+        know_last_take(folder, take)
         status.landing = name_landing(landed.scene)
         status.generated = fmean(take.generated)
         return {"FINISHED"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def show_instead(strip: bpy.types.Strip, folder: Path) -> None:
     remember(strip, take)
 
 
-def find_again(lost: Path, folder: Path) -> Found:
+def find_again(lost: Path, folder: Path, *, known: Mapping[str, str] | None = None) -> Found:
     """Let every strip and image of the open file that shows a lost take look in another folder.
 
     A strip or image that knows which take it shows goes along even if its own files are still in
@@ -105,6 +105,7 @@ def find_again(lost: Path, folder: Path) -> Found:
     Args:
         lost: Where the take was.
         folder: Where it is now.
+        known: Its traits (`remembered.traits`), where more is known than the file notes.
 
     Raises:
         TakeError: there is no finished take in `folder`.
@@ -124,7 +125,7 @@ def find_again(lost: Path, folder: Path) -> Found:
         or (knows_take(strip) and _same(_take_of(strip_folder(strip)), lost))
     ]
     reasons = (
-        *(why_other(each, take) for each in (*images, *strips)),
+        *(why_other(each, take) for each in (known or {}, *images, *strips)),
         *(_why_image_unfit(image, first, folder, take) for image, first in images.items()),
         *(_why_unfit(strip, folder) for strip in strips),
     )

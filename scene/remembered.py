@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 import bpy
 from bpy.types import Image
@@ -36,11 +37,15 @@ def made_by(take: Take) -> str:
     return f"{take.model} {take.revision} with the seed {take.seed}"
 
 
+def traits(take: Take) -> dict[str, str]:
+    """Return what is remembered of a take, by the names of the properties."""
+    return {SHOT: take.shot_sha256, TAKE: take_hash(take), MADE: made_by(take)}
+
+
 def remember(shows: bpy.types.Strip | Image, take: Take) -> None:
     """Let a strip or an image know which take it shows."""
-    shows[SHOT] = take.shot_sha256
-    shows[TAKE] = take_hash(take)
-    shows[MADE] = made_by(take)
+    for name, value in traits(take).items():
+        shows[name] = value
 
 
 def knows_take(shows: bpy.types.Strip | Image) -> bool:
@@ -48,8 +53,13 @@ def knows_take(shows: bpy.types.Strip | Image) -> bool:
     return TAKE in shows
 
 
-def why_other(shows: bpy.types.Strip | Image, take: Take) -> str | None:
-    """Return why a take is not the one that was shown, None where nothing speaks against it."""
+def why_other(shows: bpy.types.Strip | Image | Mapping[str, str], take: Take) -> str | None:
+    """Return why a take is not the one that was shown, None where nothing speaks against it.
+
+    Args:
+        shows: What showed it, or the `traits` of the take that it showed.
+        take: The take.
+    """
     if shows.get(SHOT, take.shot_sha256) != take.shot_sha256:
         return "it is of another shot"
     if shows.get(TAKE, take_hash(take)) == take_hash(take):

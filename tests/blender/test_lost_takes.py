@@ -10,6 +10,7 @@ import bpy
 import pytest
 from bl_ext.devrepo.depthshot.backend.errors import TakeError, TargetError
 from bl_ext.devrepo.depthshot.backend.take import read_take
+from bl_ext.devrepo.depthshot.operators.interface import know_last_take, known_last_take
 from bl_ext.devrepo.depthshot.operators.place import DEPTHSHOT_OT_place_take
 from bl_ext.devrepo.depthshot.panels import sequencer, sidebar
 from bl_ext.devrepo.depthshot.scene import compat, lost_takes
@@ -19,6 +20,7 @@ from bl_ext.devrepo.depthshot.scene.lost_takes import (
     lost_in_file,
     lost_take,
 )
+from bl_ext.devrepo.depthshot.scene.remembered import traits
 from bl_ext.devrepo.depthshot.scene.targets import TARGETS, find_target
 from bl_ext.devrepo.depthshot.scene.worn_takes import lost_images
 
@@ -91,6 +93,53 @@ def test_the_last_take_says_that_its_folder_is_gone(strip, tmp_path):
     buttons = drawn_layout(sidebar.DEPTHSHOT_PT_last_take).buttons
     assert not hasattr(buttons[0][0], "lost")
     status.take = ""
+
+
+@pytest.fixture
+def last(empty_scene, stored, tmp_path):
+    """The last take, placed and undone, so that nothing shows it; its folder was moved."""
+    finished(tmp_path / "takes/one", takes.noise(3, size=movies.SIZE))
+    bpy.ops.depthshot.place_take(target="TEXTURE", directory=f"{tmp_path / 'takes/one'}/")
+    bpy.data.images.remove(bpy.data.images["one frames"])
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "takes/one").rename(tmp_path / "moved/one")
+    return bpy.context.window_manager.depthshot
+
+
+def test_a_last_take_that_nothing_shows_is_no_other_take(last, tmp_path):
+    lost = last.take
+    finished(tmp_path / "moved/two", takes.noise(3, size=movies.SIZE, seed=2), seed=9)
+    other = "made by projection 1 with the seed 9, the lost one by projection 1 with the seed 0;"
+    with pytest.raises(RuntimeError, match=f"'two' is not the take 'one': .*, {other}"):
+        bpy.ops.depthshot.find_take(lost=lost, directory=f"{tmp_path / 'moved/two'}/")
+    assert last.take == lost
+    bpy.ops.depthshot.find_take(lost=lost, directory=f"{tmp_path / 'moved/one'}/")
+    assert last.take == str(tmp_path / "moved/one")
+    # Lost once more it is still known.
+    (tmp_path / "moved/one").rename(tmp_path / "moved/three")
+    with pytest.raises(RuntimeError, match="'two' is not the take 'one'"):
+        bpy.ops.depthshot.find_take(lost=last.take, directory=f"{tmp_path / 'moved/two'}/")
+
+
+def test_what_was_noted_of_another_last_take_does_not_count(last, tmp_path):
+    """As when a take is generated after it and its record is not read."""
+    finished(tmp_path / "moved/two", takes.noise(3, size=movies.SIZE, seed=2), seed=9)
+    last.take = str(tmp_path / "takes/two")
+    bpy.ops.depthshot.find_take(lost=last.take, directory=f"{tmp_path / 'moved/two'}/")
+    assert last.take == str(tmp_path / "moved/two")
+
+
+def test_a_generated_take_is_known_and_so_is_the_one_before_it(shot, backend, tmp_path):
+    status = bpy.context.window_manager.depthshot
+    assert bpy.ops.depthshot.generate() == {"FINISHED"}
+    first = traits(read_take(Path(status.take)))
+    assert known_last_take(status) == first
+    # The next one is here and has not landed.
+    second = finished(tmp_path / "two", takes.noise(3, size=movies.SIZE, seed=2), seed=9)
+    know_last_take(tmp_path / "two", second)
+    assert known_last_take(status) == first
+    status.take = str(tmp_path / "two")
+    assert known_last_take(status) == traits(second)
 
 
 def forget(*shows):
