@@ -253,8 +253,9 @@ def _why_no_take(folder: Path) -> str:
         return f"'{folder.name}' is a part of the take '{folder.parent.name}'; choose that folder."
     if (folder / FRAMES).is_dir():
         return (
-            f"'{folder.name}' is no finished take: it has no {TAKE_FILE}, because its generation"
-            " was interrupted; choose Fetch Take if it is offered, or generate it again."
+            f"'{folder.name}' is no finished take: it has no {TAKE_FILE}: it was lost, or its"
+            " generation was interrupted; bring it back from a backup, choose Fetch Take if it is"
+            " offered, or generate it again."
         )
     return f"'{folder.name}' is no take; choose the folder that has {TAKE_FILE} in it."
 

@@ -345,8 +345,9 @@ class TestTake:
         sentences = {
             "gone": f"The take's folder '{tmp_path / 'gone'}' is not there; bring it back, or"
             " choose the folder where it is now.",
-            "begun": "'begun' is no finished take: it has no take.json, because its generation was"
-            " interrupted; choose Fetch Take if it is offered, or generate it again.",
+            "begun": "'begun' is no finished take: it has no take.json: it was lost, or its"
+            " generation was interrupted; bring it back from a backup, choose Fetch Take if it is"
+            " offered, or generate it again.",
             "other": "'other' is no take; choose the folder that has take.json in it.",
             "whole/frames": "'frames' is a part of the take 'whole'; choose that folder.",
             "torn": f"The record of the take 'torn' is damaged ({flaw}); {back}",
