@@ -15,7 +15,7 @@ from ..backend.errors import DepthshotError
 from ..backend.take import read_take
 from ..scene.lost_takes import find_again
 from .interface import know_last_take, known_last_take
-from .take_folder import AsksForTake
+from .take_folder import AsksForTake, file_notes
 
 GONE = "The last take's folder is gone: '{}'. Bring it back, or show where it is now"
 
@@ -58,18 +58,21 @@ class DEPTHSHOT_OT_find_take(AsksForTake, Operator):
         except DepthshotError as reason:
             self.report({"ERROR"}, str(reason))
             return {"CANCELLED"}
+        take = read_take(folder)
         if last:
-            take = read_take(folder)
             status.take = str(folder)
             status.generated = fmean(take.generated)
             know_last_take(folder, take)
+        self.report({"INFO"}, f"{found.count} strips and images show the take in '{folder}' now.")
+        # Blender's status bar shows what is reported last.
         if found.count and not found.sure:
             self.report(
                 {"WARNING"},
                 f"This file notes which shot “{Path(self.lost).name}” is of, but not which take of"
                 f" it; look whether '{folder}' is the right one, or undo.",
             )
-        self.report({"INFO"}, f"{found.count} strips and images show the take in '{folder}' now.")
+        for sentence in file_notes(folder, take):
+            self.report({"WARNING"}, sentence)
         return {"FINISHED"}
 
 

@@ -12,7 +12,7 @@ from bpy.props import EnumProperty
 from bpy.types import Context, Event, Operator, OperatorProperties
 
 from ..backend.errors import DepthshotError
-from ..backend.take import Take, hash_file, read_take
+from ..backend.take import Take, read_take
 from ..preferences import preferences
 from ..properties import target_items
 from ..scene.targets import chosen_place, find_target
@@ -21,7 +21,7 @@ from .generate import RUNNING
 from .interface import know_last_take, name_landing, open_file
 from .pending import settle
 from .runner import runner
-from .take_folder import AsksForTake
+from .take_folder import AsksForTake, file_notes
 
 
 class DEPTHSHOT_OT_place_take(AsksForTake, Operator):
@@ -66,7 +66,8 @@ class DEPTHSHOT_OT_place_take(AsksForTake, Operator):
         """Place it and say where it is."""
         try:
             folder = Path(bpy.path.abspath(self.directory))
-            take, notes = _read(folder)
+            take = read_take(folder)
+            notes = file_notes(folder, take)
             landed = _land(context, self.target, folder, take)
             settle(preferences(context).data, open_file(), folder)
         except DepthshotError as reason:
@@ -85,34 +86,6 @@ class DEPTHSHOT_OT_place_take(AsksForTake, Operator):
         status.landing = name_landing(landed.scene)
         status.generated = fmean(take.generated)
         return {"FINISHED"}
-
-
-def _read(folder: Path) -> tuple[Take, list[str]]:
-    """Return the take in a folder, and what to know about its files.
-
-    Raises:
-        TakeError: there is no finished take. (Whether a file is missing that is needed, the target
-            finds out.)
-    """
-    take = read_take(folder)
-    lost, changed = [], []
-    for path, expected in take.files.items():
-        if not (folder / path).is_file():
-            lost.append(path)
-        elif hash_file(folder / path) != expected:
-            changed.append(path)
-    notes = []
-    if lost:
-        notes.append(
-            f"{len(lost)} of the take's files are gone, '{lost[0]}' first; what it landed as needs"
-            " none of them, but bring them back or generate the take again to use it otherwise."
-        )
-    if changed:
-        notes.append(
-            f"{len(changed)} of the take's files are not as they were made, '{changed[0]}' first;"
-            " if nobody has retouched them, they are damaged: generate the take again."
-        )
-    return take, notes
 
 
 def _land(context: Context, identifier: str, folder: Path, take: Take) -> Landed:

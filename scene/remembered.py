@@ -13,6 +13,8 @@ from ..backend.take import FRAMES, MASKS, Take
 
 SHOT = "depthshot_shot"
 """Property of strips and images that show a take: the hash of its shot."""
+CAPTURE = "depthshot_capture"
+"""Property of the same: the hash of what was captured, "" where the take does not note it."""
 TAKE = "depthshot_take"
 """Property of the same: the hash of the take (`take_hash`)."""
 MADE = "depthshot_made"
@@ -39,7 +41,12 @@ def made_by(take: Take) -> str:
 
 def traits(take: Take) -> dict[str, str]:
     """Return what is remembered of a take, by the names of the properties."""
-    return {SHOT: take.shot_sha256, TAKE: take_hash(take), MADE: made_by(take)}
+    return {
+        SHOT: take.shot_sha256,
+        CAPTURE: take.capture_sha256,
+        TAKE: take_hash(take),
+        MADE: made_by(take),
+    }
 
 
 def remember(shows: bpy.types.Strip | Image, take: Take) -> None:
@@ -60,7 +67,12 @@ def why_other(shows: bpy.types.Strip | Image | Mapping[str, str], take: Take) ->
         shows: What showed it, or the `traits` of the take that it showed.
         take: The take.
     """
-    if shows.get(SHOT, take.shot_sha256) != take.shot_sha256:
+    captured = shows.get(CAPTURE, "")
+    if captured and take.capture_sha256:
+        same = captured == take.capture_sha256
+    else:  # the shot's hash has the seed and the prompt in it, but it was always noted
+        same = shows.get(SHOT, take.shot_sha256) == take.shot_sha256
+    if not same:
         return "it is of another shot"
     if shows.get(TAKE, take_hash(take)) == take_hash(take):
         return None

@@ -7,9 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import bpy
+import numpy as np
 import pytest
 from bl_ext.devrepo.depthshot.backend.errors import TakeError, TargetError
-from bl_ext.devrepo.depthshot.backend.take import read_take
+from bl_ext.devrepo.depthshot.backend.take import hash_file, read_take
+from bl_ext.devrepo.depthshot.operators import take_folder
 from bl_ext.devrepo.depthshot.operators.interface import know_last_take, known_last_take
 from bl_ext.devrepo.depthshot.operators.place import DEPTHSHOT_OT_place_take
 from bl_ext.devrepo.depthshot.panels import sequencer, sidebar
@@ -145,7 +147,7 @@ def test_a_generated_take_is_known_and_so_is_the_one_before_it(shot, backend, tm
 def forget(*shows):
     """As what an earlier version has placed: it knows the shot alone."""
     for each in shows:
-        del each["depthshot_take"], each["depthshot_made"]
+        del each["depthshot_capture"], each["depthshot_take"], each["depthshot_made"]
 
 
 def test_another_take_of_the_same_shot_is_refused_and_both_are_named(strip, tmp_path):
@@ -164,6 +166,50 @@ def test_another_take_of_the_same_shot_is_refused_and_both_are_named(strip, tmp_
     assert (strip.directory, bpy.data.images["one frames"].filepath) == before
     found = find_again(tmp_path / "takes/one", tmp_path / "moved/one")
     assert found.sure and found.count == 2
+
+
+def test_two_seeds_of_one_capture_are_of_one_shot(empty_scene, tmp_path):
+    """The shot's hash has the seed in it, as it has all else that is asked for."""
+    pictures = takes.noise(3, size=movies.SIZE)
+    captured = {"capture_sha256": "c" * 64}
+    take = finished(tmp_path / "one", pictures, **captured)
+    other = {"shot_sha256": "1" * 64, "seed": 9}
+    finished(tmp_path / "two", pictures, **other, **captured)
+    finished(tmp_path / "kitchen", pictures, **other, capture_sha256="d" * 64)
+    finished(tmp_path / "old", pictures, **other)
+    find_target("TEXTURE").land(empty_scene, tmp_path / "one", take)
+    image = bpy.data.images["one frames"]
+    (tmp_path / "one").rename(tmp_path / "moved")
+    seeds = "the same shot, made by projection 1 with the seed 9, the lost one by projection 1 with"
+    with pytest.raises(TargetError, match=f"'two' .* {seeds} the seed 0; choose"):
+        find_again(tmp_path / "one", tmp_path / "two")
+    for name in ("kitchen", "old"):
+        with pytest.raises(TargetError, match=f"'{name}' .*: it is of another shot; choose"):
+            find_again(tmp_path / "one", tmp_path / name)
+    del image["depthshot_capture"]  # as an earlier version has placed it
+    with pytest.raises(TargetError, match=r"'two' .*: it is of another shot; choose"):
+        find_again(tmp_path / "one", tmp_path / "two")
+    assert find_again(tmp_path / "one", tmp_path / "moved").sure
+
+
+@pytest.mark.parametrize("words", ["are not as they were made", "are gone"])
+def test_files_that_are_not_as_they_were_are_said(strip, tmp_path, monkeypatch, capfd, words):
+    """What the strip and the image show is there; each file is read once."""
+    if words == "are gone":
+        file = tmp_path / "moved/one/mask/0006.png"
+        file.unlink()
+    else:
+        file = tmp_path / "moved/one/frames/0006.png"
+        file.write_bytes(takes.png(np.zeros((18, 32, 3), np.uint8)))
+    read = []
+    monkeypatch.setattr(take_folder, "hash_file", lambda path: read.append(path) or hash_file(path))
+    bpy.ops.depthshot.find_take(
+        lost=str(tmp_path / "takes/one"), directory=f"{tmp_path / 'moved/one'}/"
+    )
+    assert lost_take(strip) is None
+    said = capfd.readouterr().out
+    assert f"1 of the take's files {words}, '{file.parent.name}/0006.png' first" in said
+    assert len(read) == len(set(read)) == (5 if words == "are gone" else 6)
 
 
 def test_what_knows_the_shot_alone_is_relinked_and_the_doubt_is_said(strip, tmp_path, capfd):

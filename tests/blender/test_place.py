@@ -105,7 +105,7 @@ def test_a_lost_mask_is_no_obstacle_where_none_is_needed(scene, folder):
             continue
         assert place(target, folder) == {"FINISHED"}
         assert bpy.context.window_manager.depthshot.warnings.startswith(
-            "1 of the take's files are gone, 'mask/0006.png' first; what it landed as needs none"
+            "1 of the take's files are gone, 'mask/0006.png' first; what shows it here needs none"
         )
 
 
