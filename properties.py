@@ -301,6 +301,11 @@ class DepthshotStatus(PropertyGroup):
         name="Landing",
         description="The name of the last take's landing, to know whether it was undone",
     )
+    earlier_landing: StringProperty(
+        name="Earlier Landing",
+        description="The last landing there was when the last generation began, whose message is"
+        " therefore not about it",
+    )
     job: StringProperty(name="Job", description="The backend's name for the job")
     take: StringProperty(
         name="Last Take", description="Folder of the last take", subtype="DIR_PATH"

@@ -107,6 +107,13 @@ class DEPTHSHOT_OT_backend_cancel(Operator):
         return {"FINISHED"}
 
 
+def what_is_lost(waiting: int) -> str:
+    """Return what becomes of takes that wait to be fetched when everything is removed."""
+    if waiting == 1:
+        return "1 take that was not fetched yet is lost"
+    return f"{waiting} takes that were not fetched yet are lost"
+
+
 class DEPTHSHOT_OT_backend_remove(DoesChore):
     """Remove the backend and all its data."""
 
@@ -146,7 +153,7 @@ class DEPTHSHOT_OT_backend_remove(DoesChore):
         column.label(text="The backend, downloads, jobs, captures and logs are removed")
         column.label(text="Takes stay, and so does all that Depthshot has not made there")
         if waiting:
-            column.label(text=f"{waiting} takes that were not fetched yet are lost", icon="ERROR")
+            column.label(text=what_is_lost(waiting), icon="ERROR")
 
     def execute(self, context: Context) -> set[str]:
         """Begin."""

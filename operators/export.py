@@ -21,6 +21,8 @@ from ..scene.compat import RELATIVE_PATH
 from .backend_care import care
 from .exporter import exporter
 from .folders import private_folder
+from .generate import RUNNING
+from .runner import runner
 
 NO_TAKE = "There is no last take; generate one, or place one that is there"
 _SUFFIXES = {"h264": ".mp4", "prores": ".mov", "prores4444": ".mov"}
@@ -34,12 +36,14 @@ class _Exports(Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        """Grey while one runs or without a take; the tooltip says which."""
+        """Grey while one runs, while a take is made or without one; the tooltip says which."""
         reason = None
         if exporter.running:
             reason = exporter.why_not()
         elif care.why_no_take() is not None:
             reason = care.why_no_take()
+        elif runner.running:  # which take is the last one may change before a file is named
+            reason = RUNNING
         elif not context.window_manager.depthshot.take:
             reason = NO_TAKE
         if reason is not None:

@@ -39,6 +39,7 @@ from ..backend.take import Take, read_take
 from ..preferences import Preferences
 from ..scene.capture import Capture, CaptureProgress
 from ..scene.color import display_note
+from ..scene.kept import ONCE
 from ..scene.linear import LinearFrames
 from ..scene.session import find_scene
 from ..scene.targets import find_target
@@ -57,6 +58,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Steps = Generator[None, None, T]
 
+KEPT = "Cancelled; the capture is kept."
 # How long a cancelled generation waits for the backend to hear of it.
 CANCEL_SECONDS = 1.5
 NEVER_RECEIVED = (
@@ -149,7 +151,7 @@ class Generation:
         try:
             if self._stop.is_set() and not self._cancelling:
                 self._cancelling = True
-                self._steps.throw(Cancelled("Cancelled."))
+                self._steps.throw(Cancelled(KEPT if self._keeps_capture() else "Cancelled."))
             else:
                 next(self._steps)
         except StopIteration:
@@ -293,6 +295,9 @@ class Generation:
         if last.kind == "failed":
             raise JobFailed(last.message)
         raise Cancelled("The job was cancelled in the backend.")
+
+    def _keeps_capture(self) -> bool:
+        return self.shot is not None and not self.shot.name.startswith(ONCE)
 
     def _take(self, event: Event) -> None:
         if event.kind == "progress":

@@ -18,6 +18,8 @@ from .generation import Generation, Outcome
 from .interface import redraw_sidebars
 
 SECONDS_BETWEEN_STEPS = 0.1
+# What the status says of the last take alone.
+_LAST_TAKE = ("take", "generated", "scene", "landing", "earlier_landing")
 
 
 class Runner:
@@ -52,11 +54,11 @@ class Runner:
             self._generation.cancel()
 
     def forget(self) -> None:
-        """Forget the last take, unless one is on its way: what is open now is another file."""
-        if self._generation is None:
-            status = _status()
-            for name in type(status).__annotations__:
-                status.property_unset(name)
+        """Forget the last take, but not one on its way: what is open now is another file."""
+        status = _status()
+        every = type(status).__annotations__
+        for name in every if self._generation is None else _LAST_TAKE:
+            status.property_unset(name)
 
     def abandon(self) -> None:
         """Stop at once and leave no timer behind."""
@@ -70,10 +72,11 @@ class Runner:
     def _begin(self, generation: Generation) -> None:
         self._generation = generation
         status = _status()
-        for name in ("message", "warnings", "take", "scene", "landing", "job"):
+        # The last take stays the last one until another is here, however this ends.
+        for name in ("message", "warnings", "job"):
             status.property_unset(name)
         status.failed = False
-        status.generated = 0.0
+        status.earlier_landing = status.landing
         self._publish()
 
     def _tick(self) -> float | None:
@@ -101,12 +104,11 @@ class Runner:
         status.failed = generation.outcome is Outcome.FAILED
         status.warnings = "\n".join(generation.warnings)
         status.job = generation.pending.job if generation.pending else ""
-        if generation.folder is not None:
+        here = generation.outcome in (Outcome.DONE, Outcome.FAILED) and generation.take is not None
+        if here:  # also one that found no place: its buttons place it
             status.take = str(generation.folder)
-        if generation.take is not None:
             status.generated = fmean(generation.take.generated)
-        if generation.landed is not None:
-            status.scene = generation.landed.scene
+            status.scene = generation.landed.scene if generation.landed else ""
             status.landing = generation.landing
         # The scene beside the sidebars only once it has changed.
         redraw_sidebars("VIEW_3D", "SEQUENCE_EDITOR", whole=generation.landed is not None)

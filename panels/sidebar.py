@@ -114,7 +114,8 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
         refused = None if elsewhere else why_not(context)
         if landing_undone(status):
             paragraph(column, context, f"{UNDONE}.", icon="INFO")
-            return
+            if status.landing != status.earlier_landing:
+                return  # the message says where it landed
         if status.failed and refused not in (None, status.message):
             return  # the last run's error is no reason why there can be no other now
         if status.message:

@@ -1,8 +1,8 @@
 """Takes that surfaces of a scene wear: they are part of its next still.
 
 Planes, backgrounds and compositor nodes of takes are left out of a capture (`leave_out`). What else
-shows a take, a projected material or its texture, shows it in the still as well: black where its
-pictures are gone, generated pixels where they are not.
+shows a take, a projected material or its texture, shows it in the still as well: magenta or black
+where its pictures are gone, generated pixels where they are not.
 """
 
 from __future__ import annotations
@@ -108,15 +108,15 @@ def check_worn(scene: Scene, frame: int) -> None:
         if not names_in(pictures):
             raise CaptureError(
                 f"{worn.on} shows the take '{worn.folder.name}' (image “{worn.image}”), whose"
-                f" pictures are gone from '{pictures}', so the still would be black there; bring"
-                " the folder back, show where it is with Find Take, or give the object another"
-                " material."
+                f" pictures are gone from '{pictures}', so the still would be magenta or"
+                " black there; bring the folder back, show where it is with Find Take, or give the"
+                " object another material."
             )
         raise CaptureError(
             f"{worn.on} shows the take '{worn.folder.name}' (image “{worn.image}”), of which the"
             f" still needs '{lost[worn.first]}', which is gone from '{pictures}', so it would be"
-            " black there; bring it back from a backup, choose another frame for the still, or give"
-            " the object another material."
+            " magenta or black there; bring it back from a backup, choose another frame for the"
+            " still, or give the object another material."
         )
 
 

@@ -29,23 +29,30 @@ _VIEW = "depthshot_edit_view"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The scene that was chosen, and what the artist should know about it."""
+    """The scene that was chosen.
+
+    Attributes:
+        scene: It.
+        notes: What the artist should know about it, a sentence each.
+        aside: What is as it should be and said all the same, to end a sentence; "" for nothing.
+    """
 
     scene: Scene
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    aside: str = ""
 
 
 def choose_scene(shot_scene: Scene, take: Take, *, place: Place) -> Choice:
     """Return the scene whose sequencer gets the take; an edit scene is made if there is none."""
     if place == "SCENE" and shot_scene.library is None:
         if renders_strips(shot_scene):
-            return Choice(shot_scene, ())
+            return Choice(shot_scene)
         note = f"Rendering “{shot_scene.name}” now gives its strips in place of the 3D picture."
         return Choice(shot_scene, (note,))
     others = shown_through(shot_scene, take)
     usable = place == "AUTO" and shot_scene.library is None and renders_strips(shot_scene)
     if usable and not others:
-        return Choice(shot_scene, ())
+        return Choice(shot_scene)
     edit = _find_edit_scene(shot_scene, take)
     if edit is None:
         edit = _new_edit_scene(shot_scene, take)
@@ -53,9 +60,8 @@ def choose_scene(shot_scene: Scene, take: Take, *, place: Place) -> Choice:
         _extend(edit, take)
     if usable:
         reason = f"“{shot_scene.name}” shows pictures through {in_words(others)}"
-    else:
-        reason = f"rendering “{shot_scene.name}” stays as it is"
-    return Choice(edit, (f"The take lies in the scene “{edit.name}”: {reason}.",))
+        return Choice(edit, (f"The take lies in the scene “{edit.name}”: {reason}.",))
+    return Choice(edit, aside=f"; rendering “{shot_scene.name}” stays as it is")
 
 
 def edited_shot(scene: Scene) -> Scene | None:

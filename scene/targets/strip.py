@@ -77,7 +77,7 @@ def land(scene: Scene, folder: Path, take: Take, *, place: Place = "AUTO") -> La
     editor.active_strip = strip
     return LandedStrip(
         scene=host.name,
-        where=f"strip “{strip.name}” in the sequencer of “{host.name}”",
+        where=f"strip “{strip.name}” in the sequencer of “{host.name}”{choice.aside}",
         notes=(*choice.notes, *color_notes(scene, host, take), *timing_notes(host, take)),
         strip=strip.name,
         channel=strip.channel,

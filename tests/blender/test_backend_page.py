@@ -14,6 +14,7 @@ from bl_ext.devrepo.depthshot.backend.setup.progress import Progress
 from bl_ext.devrepo.depthshot.operators import backend_chores, backend_state
 from bl_ext.devrepo.depthshot.operators.attachment import attachment
 from bl_ext.devrepo.depthshot.operators.backend_care import Chore, care
+from bl_ext.devrepo.depthshot.operators.backend_install import what_is_lost
 from bl_ext.devrepo.depthshot.operators.request import why_not
 from bl_ext.devrepo.depthshot.operators.runner import runner
 from bl_ext.devrepo.depthshot.panels import backend_missing
@@ -35,6 +36,11 @@ def test_with_nothing_installed_it_says_so_and_what_it_needs(page):
         *(True, False, False, False),
     ]
     assert [can(name) for name in ("start", "stop", "doctor", "log")] == [False] * 4
+
+
+def test_one_take_that_is_lost_is_not_called_takes():
+    assert what_is_lost(1) == "1 take that was not fetched yet is lost"
+    assert what_is_lost(2) == "2 takes that were not fetched yet are lost"
 
 
 def test_an_empty_data_folder_has_nothing_to_remove(page, tmp_path):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import bpy
@@ -14,6 +15,7 @@ from bl_ext.devrepo.depthshot.backend.take import verify_take
 from bl_ext.devrepo.depthshot.operators.clock import Stage
 from bl_ext.devrepo.depthshot.operators.generation import Outcome
 from bl_ext.devrepo.depthshot.operators.runner import runner
+from bl_ext.devrepo.depthshot.panels import sidebar
 from bl_ext.devrepo.depthshot.preferences import preferences
 
 from tests.blender import takes
@@ -36,11 +38,12 @@ def test_from_a_scene_to_the_timeline(shot, backend, tmp_path):
     assert bpy.ops.depthshot.generate() == {"FINISHED"}
     status = bpy.context.window_manager.depthshot
     assert status.message == (
-        "3 frames landed as strip “Scene-projection-001” in the sequencer of “Scene edit”."
+        "3 frames landed as strip “Scene-projection-001” in the sequencer of “Scene edit”;"
+        " rendering “Scene” stays as it is."
     )
     assert not status.failed
     assert not runner.running
-    assert "The take lies in the scene “Scene edit”" in status.warnings
+    assert "stays as it is" not in status.warnings, "what nobody has to mind is no warning"
     assert 0 < status.generated < 0.5
     assert status.held_up > 0
     assert waiting() == []
@@ -138,11 +141,42 @@ def test_cancelled(shot, backend, tmp_path, stage):
     assert generation.outcome is Outcome.CANCELLED
     assert waiting() == []
     assert not (tmp_path / "depthshot").exists()
+    kept = stage is not Stage.CAPTURE
+    assert generation.message == ("Cancelled; the capture is kept." if kept else "Cancelled.")
     assert state() == before
     data = preferences(bpy.context).data
     assert not list((data / "captures").glob("*.partial"))
     if generation.pending is not None:
         assert finish(backend, generation.pending.job).kind == "cancelled"
+
+
+def test_the_last_take_stays_until_another_one_has_landed(shot, tmp_path):
+    assert bpy.ops.depthshot.generate() == {"FINISHED"}
+    status = bpy.context.window_manager.depthshot
+    names = ("take", "scene", "landing", "generated")
+    before = [getattr(status, name) for name in names]
+    shot.frame_end = 60
+    runner.start(start())
+    try:
+        assert [getattr(status, name) for name in names] == before
+        assert sidebar.DEPTHSHOT_PT_last_take.poll(bpy.context)
+        for press in (
+            lambda: bpy.ops.depthshot.place_take(target="STRIP", directory=status.take),
+            lambda: bpy.ops.depthshot.export_movie(filepath=str(tmp_path / "film.mp4")),
+        ):
+            with pytest.raises(RuntimeError, match="A take is being generated; wait for it"):
+                press()
+        runner.cancel()
+        while runner._step():
+            time.sleep(0.02)
+        assert status.message.startswith("Cancelled"), status.message
+        assert [getattr(status, name) for name in names] == before
+    finally:
+        runner.abandon()
+    shot.frame_end = FRAMES[-1]
+    assert bpy.ops.depthshot.generate() == {"FINISHED"}
+    assert status.take == str(tmp_path / "depthshot/Scene-projection-002")
+    assert status.landing not in ("", before[2])
 
 
 @pytest.mark.parametrize("how", ["cancel", "abandon"])

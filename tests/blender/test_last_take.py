@@ -63,9 +63,21 @@ def test_another_file_knows_nothing_of_the_last_take(placed, tmp_path):
 
 
 def test_a_take_that_is_on_its_way_is_not_forgotten(placed, monkeypatch):
+    """The other file's last take is: it may have nothing to do with this one."""
     monkeypatch.setattr(runner, "_generation", object())
+    status().job = "job"
     runner.forget()
-    assert status().take == str(placed)
+    assert status().job == "job"
+    assert (status().take, status().scene, status().landing) == ("",) * 3
+
+
+def test_what_ended_after_the_landing_was_undone_is_shown(placed):
+    bpy.ops.ed.undo()
+    status().earlier_landing = status().landing
+    status().message = "Cancelled."
+    said = labels(sidebar.DEPTHSHOT_PT_take)
+    assert "Cancelled." in said
+    assert "The landing of the last take was undone" in " ".join(said)
 
 
 def test_from_its_edit_scene_the_shot_is_generated(placed, backend_python):

@@ -162,7 +162,7 @@ def test_where_it_lands_is_asked_for_strips_alone(empty_scene):
 
 def test_sentences_wrap_to_the_width_of_the_sidebar():
     layout = Layout()
-    text = "The take lies in the scene “Shot edit”: rendering “Shot” stays as it is, always."
+    text = "It landed in the sequencer of “Shot edit”; rendering “Shot” stays as it is, always."
     paragraph(layout, in_a_sidebar(width=330), text, icon="ERROR")
     assert len(layout.drawn) > 1
     assert " ".join(names(layout.drawn, "label")) == text

@@ -61,9 +61,11 @@ def test_a_scene_without_strips_gets_a_separate_edit_scene(empty_scene, tmp_path
     landed = strip.land(empty_scene, tmp_path / "take", take)
     edit = bpy.data.scenes["Shot edit"]
     assert landed.scene == "Shot edit"
-    assert landed.notes == (
-        "The take lies in the scene “Shot edit”: rendering “Shot” stays as it is.",
+    assert landed.in_words(take) == (
+        "3 frames landed as strip “take” in the sequencer of “Shot edit”; rendering “Shot” stays as"
+        " it is."
     )
+    assert landed.notes == ()
     assert takes.strips(empty_scene) == []
     assert (edit.frame_start, edit.frame_end, edit.frame_current) == (11, 13, 11)
     assert (edit.render.resolution_x, edit.render.resolution_y) == (32, 18)
@@ -153,7 +155,7 @@ def test_the_artists_own_scene_of_that_name_is_left_alone(empty_scene, tmp_path)
     assert takes.strips(own) == []
     assert landed.scene == "Scene edit.001"
     assert len(takes.strips(bpy.data.scenes["Scene edit.001"])) == 1
-    assert "“Scene edit.001”" in landed.notes[0]
+    assert "“Scene edit.001”" in landed.where
     assert strip.land(empty_scene, tmp_path / "take", take).scene == "Scene edit.001"
 
 
