@@ -88,7 +88,8 @@ KEPT = {
     "SCENE: depthshot_edit_view",
     "OBJECT: depthshot_plane",  # captures leave these two out
     "NODETREE: depthshot_take",
-    "IMAGE: depthshot_shot",  # Find Take accepts no other take; strips have all three as well
+    "IMAGE: depthshot_shot",  # Find Take accepts no other take; strips have all four as well
+    "IMAGE: depthshot_capture",
     "IMAGE: depthshot_take",
     "IMAGE: depthshot_made",
     "NODETREE: depthshot_pass_through",  # captures know it as a compositor that changes nothing
