@@ -363,6 +363,9 @@ class JobEvents:
                         self._after = event.seq
                         self._queue.put(event)
                         if event.final:
+                            # The server ends the stream itself; cut off before, it logs a failure.
+                            with contextlib.suppress(BackendLost):  # all has been told
+                                next(stream, None)
                             return
                 raise BackendLost("The backend ended before the job did.")
             except (BackendLost, BackendNotStarted) as reason:

@@ -8,13 +8,17 @@ form can send without a preflight (text/plain, multipart, urlencoded) is no acce
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 
+import anyio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 JSON_TYPE = "application/json"
 ZIP_TYPE = "application/zip"
 ACCEPTED_TYPES = frozenset({JSON_TYPE, ZIP_TYPE})
+log = logging.getLogger(__name__)
+
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -40,7 +44,11 @@ class Guard:
             return
         refusal = self._refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, send)
+            try:
+                await self._app(scope, receive, send)
+            except* anyio.BrokenResourceError:
+                # FastAPI's, of a client that left a stream of events while one was being sent.
+                log.info("a client has left %s", scope["path"])
             return
         status, message = refusal
         body = json.dumps({"detail": message}).encode()
