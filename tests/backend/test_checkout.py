@@ -1,5 +1,6 @@
-"""What the repository weighs: it is cloned by everybody who tries it."""
+"""What the repository weighs, as everybody who tries it clones it, and what its documents name."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -22,3 +23,22 @@ def test_the_checkout_stays_small():
     assert ROOT / "backend" / "wire.py" in sizes
     largest = sorted(sizes, key=sizes.get, reverse=True)[:5]
     assert sum(sizes.values()) < MAX_BYTES, [path.name for path in largest]
+
+
+def test_modules_that_documents_name_are_there():
+    """Under `docs/` and beside it: "`lend.py`" is enough where one folder is spoken of."""
+    there = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("*/**/*.py")} | {"dev.py"}
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    named = {
+        (document.name, name)
+        for document in documents
+        for name in re.findall(r"`([\w./-]+\.py)`", document.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 100
+    ends = {path[at:] for path in there for at in _starts(path)}
+    assert sorted(pair for pair in named if pair[1] not in ends) == []
+
+
+def _starts(path: str) -> list[int]:
+    """Return where the parts of a path begin."""
+    return [0, *(match.end() for match in re.finditer("/", path))]

@@ -21,9 +21,7 @@ _CLEAR = 2  # pixels from holes from where on slopes are believed
 _BINS = 200  # of inverse depth, evenly in its logarithm
 _SIGMA = 1.5  # bins: how far votes agree
 _POWER = 3.0  # of the distance, that votes fall with
-_LEAST_SHARE = (
-    1e-3  # of a vote for the nearest depths, and for what is nearer than all that is seen
-)
+_LEAST_SHARE = 1e-3  # of a vote, that what is nearest and what would be nearer still keep
 _SPAN = 2.0  # times as far as the farthest or as near as the nearest that is seen, at most
 _ROUNDS = 12  # each reaches as far beyond the one before as samples are asked
 

@@ -83,8 +83,8 @@ class Planes:
 
         Args:
             unseen: (H, W) bool, what asks.
-            inverse: (H, W) inverse depth, 0 for the sky; it is told apart from 0 best when it is
-                divided by about the largest of the shot.
+            inverse: (H, W) inverse depth in any unit, 0 for the sky; below `_LEAST` of that unit
+                planes are hardly told apart.
         """
         self._unseen = unseen
         self.cell = max(_CELL, -(-max(unseen.shape) // _CELLS))
