@@ -2,12 +2,14 @@
 
     python -m benchmarks.draft quality SHOTS [--weights FOLDER] [--out table.md] [--quick]
     python -m benchmarks.draft fills SHOTS [--out table.md]
+    python -m benchmarks.draft depth SHOTS [--out table.md]
     python -m benchmarks.draft speed SHOTS [--scene courtyard] [--frames 24,81] [--repeats 3]
     python -m benchmarks.draft picture SHOTS --out docs/images/draft-seeds.jpg [--weights FOLDER]
 
 SHOTS is the folder that `blender_shots.py` wrote. `quality` puts the draft beside what needs no
-learning, and says of every bar whether it is met; `fills` is its part without a draft; `speed` runs
-whole processes, `picture` puts seeds beside each other.
+learning, and says of every bar whether it is met; `fills` is its part without a draft; `depth` says
+how right the depth is that holes of an imported still are given; `speed` runs whole processes,
+`picture` puts seeds beside each other.
 
 What needs no learning is kept in `--cache` with its scores, until its code, the shot or the truth
 change. One run at a time uses a cache; another at the same time needs a folder of its own.
@@ -56,6 +58,13 @@ def fills(options: argparse.Namespace) -> str:
 
     measured = measure_classical(_scenes(options))
     return "\n\n".join([explanation(measured), numbers_table(measured)])
+
+
+def depth(options: argparse.Namespace) -> str:
+    """Return the table of errors of depth that nobody knows."""
+    from .depth import measure_depth
+
+    return measure_depth(_scenes(options))
 
 
 def speed(options: argparse.Namespace) -> str:
@@ -112,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True)
-    for run in (quality, fills, speed, picture):
+    for run in (quality, fills, depth, speed, picture):
         command = commands.add_parser(run.__name__, help=run.__doc__)
         command.set_defaults(run=run)
         command.add_argument("shots", type=Path)
@@ -125,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--threads", type=count, default=1)
         command.add_argument("--cache", type=Path, default=CACHE)
         command.add_argument("--scenes", default="", help="names, with commas between; all")
-        if run is not fills:
+        if run not in (fills, depth):
             command.add_argument("--weights", type=Path)
         if run is quality:
             command.add_argument("--quick", action="store_true")

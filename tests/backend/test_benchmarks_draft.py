@@ -25,6 +25,7 @@ from benchmarks.classical import (
     classical_score,
     classical_take,
 )
+from benchmarks.depth import measure_depth
 from benchmarks.pictures import MOST_BYTES, largest_hole, sheet, small_jpeg
 from benchmarks.quality import measure_classical, measure_drafts
 from benchmarks.scenes import CODE, ROOT, find_scenes
@@ -261,6 +262,17 @@ def test_two_runs_do_not_share_a_cache(shots, tmp_path, monkeypatch, capsys):
     assert [file.name for file in tmp_path.iterdir()] == ["in-use.lock"]
     assert draft.main() == 0
     assert "| sky (" in capsys.readouterr().out
+
+
+def test_depth_of_holes_is_measured_for_imported_stills_alone(shots, tmp_path):
+    scenes = find_scenes(shots, tmp_path / "cache")
+    lines = measure_depth(scenes).splitlines()[2:]
+    assert [line.split(" | ")[:2] for line in lines] == [
+        ["| courtyard-imported", way] for way in ("a blur", "the planes go on")
+    ]
+    assert all(0 < float(line.split(" | ")[2].rstrip("%")) < 100 for line in lines)
+    with pytest.raises(ValueError, match="none of these scenes is an imported still"):
+        measure_depth([scene for scene in scenes if not scene.imported])
 
 
 @pytest.mark.usefixtures("one_thread")
