@@ -113,6 +113,9 @@ def quiet_libraries() -> None:
     # torch's threads would spin while they wait for each other. Beside a Blender that renders, each
     # then waits for a core that another one holds: measured, forty times as slow.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Some microseconds of it bridge the gap to the next operation and cost nobody anything (GNU's
+    # runtime, which torch has on Linux; `docs/benchmarks.md`, "Time and memory").
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def devices() -> list[str]:

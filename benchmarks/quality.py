@@ -42,7 +42,7 @@ def _measure(scene: EvalScene, drafts: Drafts, *, quick: bool) -> Measured:
     sample = draft_take(model, scene, "seed-0", seed=0)
     seeds = None
     rows[START] = _score(
-        scene, draft_take(drafts.start, scene, "start", settings={"mean": True}), START
+        scene, draft_take(drafts.start, scene, "start", settings={"detail": 0.0}), START
     )
     if not quick:
         second = draft_take(model, scene, "seed-1", seed=1)

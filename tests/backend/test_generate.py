@@ -63,15 +63,18 @@ def test_how_far_it_is_never_falls_and_ends_whole(shot, tmp_path):
     assert {event.phase for event in events} == {LOADING, *named}
 
 
-def test_threads_that_wait_do_not_spin_unless_asked_to():
+def test_threads_that_wait_hardly_spin_unless_asked_to():
     # It counts only if it is set before torch is loaded, which reads it once.
     code = (
         "import os, sys, backend.cli, backend.worker; from backend.generate import devices\n"
         "assert 'torch' not in sys.modules\n"
-        "devices(); assert 'torch' in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
+        "devices(); assert 'torch' in sys.modules\n"
+        "print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'])"
     )
-    own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    for variables, expected in ((own, "PASSIVE"), ({**own, "OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")):
+    told = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    own = {name: value for name, value in os.environ.items() if name not in told}
+    asked = {**own, "OMP_WAIT_POLICY": "ACTIVE"}
+    for variables, expected in ((own, "PASSIVE 1000"), (asked, "ACTIVE 1000")):
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT, env=variables, capture_output=True, text=True, check=True,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...projection.frame import Sight
 from ...projection.output import to_image, to_mask
 from ...projection.source import Source, make_source
 from ...projection.surface import describe_surface, grow
@@ -26,6 +27,7 @@ THREAD = 1  # pixels: half the width up to which a strip in a keyframe is filled
 ALONE = 0.01  # share of a frame, shown by no keyframe, from which it is generated nevertheless
 SLIVER = 2  # pixels: half the width up to which a strip that is left is only filled
 OFFERED = 1  # pixels beyond its own that a keyframe lends, so that no seam opens
+OWN = 0.5  # share of what a frame by itself is expected to show, where expectations are averaged
 MENDED = 2  # pixels on either side of outlines that may change where seen pixels are not locked
 
 OnStep = Callable[[int, int], None]
@@ -92,7 +94,7 @@ class FrameMaker:
         step = self._survey.step(index)
         moving = _moving(step)
         with one_thread(self._fallback.device):
-            _, made = self._compose(step, moving)
+            made = self._compose(self._walk.see(step), self.keyframes, moving)
         surface = made.surface
         if step.depth is None:
             surface = describe_surface(extend_planes(surface[0], ~made.left))
@@ -130,21 +132,37 @@ class FrameMaker:
             return Made(index, still, np.zeros((height, width), np.uint8))
         step = self._survey.step(index)
         moving = _moving(step)
-        seen, made = self._compose(step, moving)
-        colour = made.colour
-        editable = self._editable(made, moving)
-        if bool(editable.any()):
-            # This frame alone shows it, and the next must not flicker.
-            colour = self._draw(made, editable, made.surface, mean=True, on_step=on_step)
+        sight = self._walk.see(step)
+        made = self._compose(sight, self.keyframes, moving)
+        # This frame alone shows it, and the next must not flicker.
+        colour = self._expect(made, moving, least=ALONE, on_step=on_step)
+        if self._settings["mean"]:
+            alone = self._compose(sight, [], moving)
+            colour = colour.lerp(self._expect(alone, moving, least=0, on_step=on_step), OWN)
         depth = None if step.depth is not None else made.surface[0].reciprocal().cpu().numpy()
         image = to_image(colour, bits=self._bits)
-        return Made(index, image, to_mask(made.generated), depth, blind=not seen)
+        return Made(index, image, to_mask(made.generated), depth, blind=not sight.seen.any())
 
-    def _compose(self, step: Step, moving: torch.Tensor | None) -> tuple[bool, Composite]:
-        """Return whether a still shows anything of a frame, and the frame so far."""
-        sight = self._walk.see(step)
-        made = compose(sight, self.keyframes, moving=moving, fallback=self._fallback)
-        return bool(sight.seen.any()), made
+    def _compose(
+        self, sight: Sight, keyframes: list[Source], moving: torch.Tensor | None
+    ) -> Composite:
+        return compose(sight, keyframes, moving=moving, fallback=self._fallback)
+
+    def _expect(
+        self, made: Composite, moving: torch.Tensor | None, *, least: float, on_step: OnStep
+    ) -> torch.Tensor:
+        """Return a frame's colour (3, H, W), the expectation where no keyframe shows it.
+
+        Args:
+            made: The frame so far.
+            moving: (H, W) bool: what moves by itself; None for nothing.
+            least: Share of the frame, at rest, below which it is only filled.
+            on_step: Called before every evaluation of the network.
+        """
+        editable = self._editable(made, moving, least=least)
+        if not bool(editable.any()):
+            return made.colour
+        return self._draw(made, editable, made.surface, mean=True, on_step=on_step)
 
     def _draw(
         self, made: Composite, editable: torch.Tensor, surface: torch.Tensor, **how: Any
@@ -164,14 +182,16 @@ class FrameMaker:
         )
         return torch.where(editable, drawn.colour, made.colour)
 
-    def _editable(self, made: Composite, moving: torch.Tensor | None) -> torch.Tensor:
+    def _editable(
+        self, made: Composite, moving: torch.Tensor | None, *, least: float
+    ) -> torch.Tensor:
         """Return what (H, W) of a frame is generated for this frame alone.
 
         Slivers are not: filled from beside they are steadier.
         """
         large = _thick(made.left, SLIVER)
         static = large if moving is None else large & ~moving
-        if float(static.float().mean()) < ALONE:
+        if float(static.float().mean()) < least:
             large = large & ~static
         editable = large & (made.left_share > 0)
         if self._settings["lock"]:

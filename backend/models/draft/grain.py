@@ -11,6 +11,8 @@ stays. Where nothing seen within reach shares a hole's surface, its grain stays 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn import functional
 
@@ -19,6 +21,7 @@ from .condition import RESIDUAL_SCALE, apply_residual
 from .planes import Planes
 
 _SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # pixels; each ends a band that the one before it begins
+_FINEST = 2.8  # pixels: a wider blur is made of fewer pixels, none the narrower for it
 _SAME = 0.02  # as `planes.SAME`: what lies near a plane tells of its grain, not of its colour
 _CLEAR = 3  # pixels from holes from where on structure is measured
 _CELL = 4  # pixels a side of the cells that what is around a pixel is measured in
@@ -80,7 +83,7 @@ def _luma(colours: torch.Tensor) -> torch.Tensor:
 
 def _bands(plane: torch.Tensor) -> torch.Tensor:
     """Return the bands (B, H, W) of a plane (H, W), finest first; what is coarser is in none."""
-    blurred = [plane, *(_blur(plane[None], sigma)[0] for sigma in _SIGMAS)]
+    blurred = [plane, *(_blur_widely(plane, sigma) for sigma in _SIGMAS)]
     return torch.stack(blurred[:-1]) - torch.stack(blurred[1:])
 
 
@@ -101,6 +104,23 @@ def _around(planes: torch.Tensor) -> torch.Tensor:
     cells = _blur(cells, _WINDOW)
     size = [length * _CELL for length in cells.shape[1:]]
     return functional.interpolate(cells[None], size, mode="bilinear")[0, :, :height, :width]
+
+
+def _blur_widely(plane: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Return a plane (H, W) under a Gaussian window, within 2 % of its width.
+
+    What a wide window takes in is so smooth that a part of the pixels stands for all.
+    """
+    factor = 2 ** max(0, math.floor(math.log2(sigma / _FINEST)))
+    if factor == 1:
+        return _blur(plane[None], sigma)[0]
+    height, width = plane.shape
+    padded = functional.pad(
+        plane[None, None], (0, -width % factor, 0, -height % factor), "replicate"
+    )
+    small = _blur(functional.avg_pool2d(padded, factor)[0], sigma / factor)
+    large = functional.interpolate(small[None], scale_factor=factor, mode="bilinear")
+    return large[0, 0, :height, :width]
 
 
 def _blur(planes: torch.Tensor, sigma: float) -> torch.Tensor:
