@@ -22,7 +22,7 @@ CARDS = (
                 label="Expectation",
                 default=False,
                 help="Generate the average of all that could be there: smooth, and closest to the"
-                " truth on average; off generates one sharp possibility.",
+                " truth on average, if a little less steady; off generates one sharp possibility.",
             ),
             Setting(
                 name="steps",
@@ -38,7 +38,7 @@ CARDS = (
                 name="detail",
                 label="Detail",
                 default=1.0,
-                help="How much invented detail: 0 is the expectation, 1 a full sample.",
+                help="How much invented detail: 0 is smooth and the steadiest, 1 a full sample.",
                 least=0.0,
                 most=1.0,
                 unless="mean",
