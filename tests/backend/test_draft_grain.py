@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from backend.models.draft.condition import RESIDUAL_SCALE
-from backend.models.draft.grain import _blur, _blur_widely, match_grain
+from backend.models.draft.filters import blur, blur_exactly
+from backend.models.draft.grain import match_grain
 
 SIZE = 160, 240
 HOLE = slice(30, 130), slice(70, 180)
@@ -155,8 +156,8 @@ def test_any_size_and_the_sky_are_finite(size):
 def test_bands_of_fewer_pixels_are_as_wide_as_those_of_all(size):
     random = np.random.default_rng(4)
     plane = torch.from_numpy(random.random(size, np.float32))
-    exact = torch.stack([_blur(plane[None], sigma)[0] for sigma in (5.6, 11.2)])
-    fast = torch.stack([_blur_widely(plane, sigma) for sigma in (5.6, 11.2)])
+    exact = torch.stack([blur_exactly(plane[None], sigma)[0] for sigma in (5.6, 11.2)])
+    fast = torch.stack([blur(plane[None], sigma)[0] for sigma in (5.6, 11.2)])
     inner = (slice(None), slice(34, -34), slice(34, -34))  # borders are continued, not known
     error = (fast - exact)[inner].flatten(1).square().mean(1).sqrt()
     assert (error < 0.15 * exact[inner].flatten(1).std(1)).all()

@@ -279,23 +279,6 @@ def test_a_camera_that_never_moves_is_warned_about_once(tmp_path, draft):
     assert "never moves" in warning
 
 
-@pytest.mark.parametrize("where", [(1, 1), (0, 3)], ids=["in a frame", "in the still"])
-def test_one_pixel_right_before_the_lens_changes_nothing_else(tmp_path, draft, where):
-    """The range of depths that the network is told is that of the scene, not of a stray hair."""
-    frame, wide = where
-    folder = moved_shot(tmp_path)
-    before = run(draft, folder, mean=True).frames
-    depth = ShotReader(folder).depth(frame).copy()
-    depth[30, 40 : 40 + wide] = 0.001
-    write_exr(folder / read_shot(folder).guides["depth"][frame], depth[..., None], ("Z",))
-    after = run(draft, folder, mean=True).frames
-    for index in (2, 3, 4):
-        generated = (before[index][1] == 255) & (after[index][1] == 255)
-        apart = np.abs(before[index][0].astype(float) - after[index][0])[generated]
-        assert generated.mean() > 0.1
-        assert apart.mean() < 0.5  # with the range of the hair it is 9
-
-
 def turned_away(tmp_path):
     """Write a shot that starts at frame 11 and whose third frame looks the other way."""
     folder = analytic_shot(tmp_path / "shot", frames=3, size=SIZE, frame_start=11)

@@ -16,10 +16,12 @@ from ...projection.source import Source, make_source
 from ...projection.surface import describe_surface, grow
 from ...projection.threads import one_thread
 from ...projection.walk import Step, Walk
+from ...wire import Camera
 from ..card import Value
 from .composite import Composite, compose
 from .extend import extend_planes
 from .pipeline import DraftPipeline
+from .repeat import repeat_patterns
 from .spread import spread_surfaces
 from .survey import Survey
 
@@ -104,6 +106,7 @@ class FrameMaker:
             made,
             editable if moving is None else editable & ~moving,
             surface,
+            camera=self._walk.shot.cameras[index],
             generator=_generator(self._seed, index),
             steps=self._settings["steps"],
             mean=self._settings["mean"],
@@ -165,7 +168,13 @@ class FrameMaker:
         return self._draw(made, editable, made.surface, mean=True, on_step=on_step)
 
     def _draw(
-        self, made: Composite, editable: torch.Tensor, surface: torch.Tensor, **how: Any
+        self,
+        made: Composite,
+        editable: torch.Tensor,
+        surface: torch.Tensor,
+        *,
+        camera: Camera | None = None,
+        **how: Any,
     ) -> torch.Tensor:
         """Return a frame's colour (3, H, W), generated where editable (H, W).
 
@@ -173,12 +182,18 @@ class FrameMaker:
             made: The frame so far.
             editable: Pixels that may change.
             surface: (4, H, W) that is taken to be in its holes.
+            camera: Of the frame, for patterns to go on; None for none.
             **how: Of `DraftPipeline`.
         """
         planes, inverse = surface[0] / self._survey.largest, made.surface[0] / self._survey.largest
         start = spread_surfaces(made.colour, made.left_share, planes)
+        sure = None
+        if camera is not None:
+            start, sure = repeat_patterns(
+                start, made.colour, made.left_share, editable, surface[0], camera
+            )
         drawn = self._pipeline(
-            start, made.left_share, inverse, planes=planes, editable=editable, **how
+            start, made.left_share, inverse, planes=planes, editable=editable, sure=sure, **how
         )
         return torch.where(editable, drawn.colour, made.colour)
 

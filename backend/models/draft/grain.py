@@ -11,17 +11,15 @@ stays. Where nothing seen within reach shares a hole's surface, its grain stays 
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch.nn import functional
 
 from ...projection.surface import grow
 from .condition import RESIDUAL_SCALE, apply_residual
+from .filters import blur, luma
 from .planes import Planes
 
 _SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)  # pixels; each ends a band that the one before it begins
-_FINEST = 2.8  # pixels: a wider blur is made of fewer pixels, none the narrower for it
 _SAME = 0.02  # as `planes.SAME`: what lies near a plane tells of its grain, not of its colour
 _CLEAR = 3  # pixels from holes from where on structure is measured
 _CELL = 4  # pixels a side of the cells that what is around a pixel is measured in
@@ -29,7 +27,6 @@ _WINDOW = 3.0  # cells: sigma of the window that is around it
 _MOST = 3.0  # times as strong as the network made it, at most
 _DARK = 0.02  # display values: colours below have no hue worth keeping
 _LEAST = 1e-4  # display values: a strength below is none
-_LUMA = (0.299, 0.587, 0.114)  # of R'G'B' (ITU-R BT.601)
 
 
 def match_grain(
@@ -56,14 +53,14 @@ def match_grain(
     if not bool(unseen.any()) or not bool(measured.any()):
         return sample
     planes = Planes(unseen, inverse)
-    seen = _bands(_luma(filled))
+    seen = _bands(luma(filled))
     wanted, share = planes.ask(seen.abs().sqrt(), measured, same=_SAME)
     wanted, share = planes.between(torch.cat([wanted * share, share[None]])).split([len(seen), 1])
     wanted = (wanted / share.clamp_min(_LEAST)).square()
     certain = apply_residual(expected, filled, editable)
     bands = torch.stack([_bands(one) for one in sample - expected])
-    there = _strength(_bands(_luma(certain)), editable)
-    added = _strength(_luma(bands), editable) * RESIDUAL_SCALE
+    there = _strength(_bands(luma(certain)), editable)
+    added = _strength(luma(bands), editable) * RESIDUAL_SCALE
     # Independent structures add up in the square.
     gain = (wanted.square() - there.square()).clamp_min(0).sqrt() / added.clamp_min(_LEAST)
     change = (gain.clamp_max(_MOST) - 1) * share * editable
@@ -71,19 +68,14 @@ def match_grain(
     # and little in a narrow hole, which has no room for it.
     room = _around(editable[None].to(bands.dtype))
     weaker = (bands * change.clamp_max(0)).sum(1)
-    stronger = (_luma(bands) * change.clamp_min(0) * room).sum(0)
-    tint = certain / _luma(certain).clamp_min(_DARK)
+    stronger = (luma(bands) * change.clamp_min(0) * room).sum(0)
+    tint = certain / luma(certain).clamp_min(_DARK)
     return sample + weaker + stronger * tint
-
-
-def _luma(colours: torch.Tensor) -> torch.Tensor:
-    """Return the luma (...) of pictures, or of what is linear in them, (3, ...)."""
-    return torch.tensordot(colours.new_tensor(_LUMA), colours, dims=1)
 
 
 def _bands(plane: torch.Tensor) -> torch.Tensor:
     """Return the bands (B, H, W) of a plane (H, W), finest first; what is coarser is in none."""
-    blurred = [plane, *(_blur_widely(plane, sigma) for sigma in _SIGMAS)]
+    blurred = [plane, *(blur(plane[None], sigma)[0] for sigma in _SIGMAS)]
     return torch.stack(blurred[:-1]) - torch.stack(blurred[1:])
 
 
@@ -101,34 +93,6 @@ def _around(planes: torch.Tensor) -> torch.Tensor:
     """Return the mean of planes (C, H, W) around each pixel, (C, H, W)."""
     height, width = planes.shape[1:]
     cells = functional.avg_pool2d(planes[None], _CELL, ceil_mode=True)[0]
-    cells = _blur(cells, _WINDOW)
+    cells = blur(cells, _WINDOW)
     size = [length * _CELL for length in cells.shape[1:]]
     return functional.interpolate(cells[None], size, mode="bilinear")[0, :, :height, :width]
-
-
-def _blur_widely(plane: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Return a plane (H, W) under a Gaussian window, within 2 % of its width.
-
-    What a wide window takes in is so smooth that a part of the pixels stands for all.
-    """
-    factor = 2 ** max(0, math.floor(math.log2(sigma / _FINEST)))
-    if factor == 1:
-        return _blur(plane[None], sigma)[0]
-    height, width = plane.shape
-    padded = functional.pad(
-        plane[None, None], (0, -width % factor, 0, -height % factor), "replicate"
-    )
-    small = _blur(functional.avg_pool2d(padded, factor)[0], sigma / factor)
-    large = functional.interpolate(small[None], scale_factor=factor, mode="bilinear")
-    return large[0, 0, :height, :width]
-
-
-def _blur(planes: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Return planes (C, H, W) under a Gaussian window, borders continued."""
-    radius = round(3 * sigma)
-    at = torch.arange(-radius, radius + 1, device=planes.device, dtype=planes.dtype)
-    window = torch.exp(at.square() / (-2 * sigma**2))
-    window = window / window.sum()
-    planes = functional.pad(planes[:, None], (radius,) * 4, mode="replicate")
-    planes = functional.conv2d(planes, window[None, None, None])
-    return functional.conv2d(planes, window[None, None, :, None])[:, 0]

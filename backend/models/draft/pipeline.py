@@ -70,6 +70,7 @@ class DraftPipeline(DiffusionPipeline):
         *,
         planes: torch.Tensor | None = None,
         editable: torch.Tensor | None = None,
+        sure: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
         steps: int = 4,
         mean: bool = False,
@@ -89,6 +90,8 @@ class DraftPipeline(DiffusionPipeline):
                 for `inverse`. The network itself has learnt from holes whose unknown depth is
                 filled smoothly.
             editable: (H, W) bool, the pixels that may be changed; None for `generated > 0`.
+            sure: (H, W) how certain, 0 to 1, the structure of `filled` is in holes: so much less of
+                a sample's own is added. None for 0.
             generator: On the CPU, source of the noise of the whole frame; None for torch's own.
             steps: Evaluations of the network that lead from noise to a sample. The first one is
                 the expectation, so 1 is no more than that.
@@ -103,10 +106,12 @@ class DraftPipeline(DiffusionPipeline):
         if editable is None:
             editable = generated > 0
         planes = inverse if planes is None else planes
-        _check(filled, generated, inverse, planes, editable, steps=steps, detail=detail)
+        sure = torch.zeros_like(generated) if sure is None else sure
+        maps = {"generated": generated, "inverse": inverse, "planes": planes, "sure": sure}
+        _check(filled, maps, editable, steps=steps, detail=detail)
         device = self.network.device
         filled, generated, inverse = (each.to(device) for each in (filled, generated, inverse))
-        planes, editable = planes.to(device), editable.to(device)
+        planes, editable, sure = (each.to(device) for each in (planes, editable, sure))
         if not editable.any():
             return DraftOutput(colour=filled.clone())
         canvas = _Canvas(self.network, filled, generated, editable, inverse)
@@ -128,7 +133,8 @@ class DraftPipeline(DiffusionPipeline):
                         inverse=planes,
                         editable=editable,
                     )
-                residual = torch.lerp(expected, sample, detail)
+                # Independent structures add up in the square.
+                residual = torch.lerp(expected, sample, detail * (1 - sure.square()).sqrt())
         return DraftOutput(colour=apply_residual(residual, filled, editable))
 
     def _sample(
@@ -230,9 +236,7 @@ def _crops(planes: torch.Tensor, tiles: list[Tile]) -> torch.Tensor:
 
 def _check(
     filled: torch.Tensor,
-    generated: torch.Tensor,
-    inverse: torch.Tensor,
-    planes: torch.Tensor,
+    maps: dict[str, torch.Tensor],
     editable: torch.Tensor,
     *,
     steps: int,
@@ -241,7 +245,6 @@ def _check(
     """Raise ValueError for what a caller must not pass."""
     if filled.dim() != 3 or filled.shape[0] != COLOURS or filled.numel() == 0:
         raise ValueError(f"filled is (3, H, W) with H and W from 1, not {tuple(filled.shape)}.")
-    maps = {"generated": generated, "inverse": inverse, "planes": planes}
     for name, plane in {**maps, "editable": editable}.items():
         if plane.shape != filled.shape[1:]:
             raise ValueError(

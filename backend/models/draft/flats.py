@@ -1,0 +1,180 @@
+"""Flat surfaces that holes lie on, and each of them seen face on.
+
+Inverse depth is linear in the pixels of a plane: 1 / z = p . (x, y, 1), with pixel centres at half
+integers. With the camera's intrinsics K the same plane is 1 / z = (K^T p) . ray, which gives its
+normal and its distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch.nn import functional
+
+from ...projection.surface import describe_surface
+from ...wire import Camera
+
+_SAME = 0.002  # relative difference of inverse depths up to which a pixel lies on a plane
+_MOST = 6  # planes
+_LEAST = 0.0008  # share of a frame's pixels from which a plane is worth its time
+_TRIES = 64  # pixels whose planes are tried
+_ASKED = 3000  # pixels that say which of them is shared by most
+_FITS = 3  # rounds of least squares
+_FINER = 0.8  # of the median size of a hole's pixel: a pixel of the view face on
+_AROUND = 256  # pixels of the view on each side of the holes
+_LONGEST = 1024  # pixels of the view's longer side
+_SHORTEST = 24  # pixels below which a view is too narrow to say anything
+
+
+def find_flats(inverse: torch.Tensor, holes: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the planes p (3,) float64 that most of the holes lie on, largest first.
+
+    Planes of single pixels are tried on others (random sample consensus, Fischler & Bolles 1981),
+    always the same ones.
+
+    Args:
+        inverse: (H, W) inverse depth, 0 for the sky; on the CPU.
+        holes: (H, W) bool.
+    """
+    height, width = inverse.shape
+    surface = describe_surface(inverse).double()
+    x, y = _centres(height, width)
+    planes = torch.stack([surface[1], surface[2], surface[0] - surface[1] * x - surface[2] * y])
+    left = holes & (inverse > 0)
+    # One order of all pixels, so that a pixel more or less changes next to nothing.
+    order = torch.randperm(inverse.numel(), generator=torch.Generator().manual_seed(0))
+    for _ in range(_MOST):
+        places = order[left.flatten()[order]]
+        if len(places) < _LEAST * inverse.numel():
+            return
+        tried, asked = places[:_TRIES], places[:_ASKED]
+        at = torch.stack([each.flatten()[asked] for each in (x, y, torch.ones_like(x))])
+        deep = surface[0].flatten()[asked]
+        shared = (planes.flatten(1)[:, tried].T @ at - deep).abs() < _SAME * deep
+        plane = planes.flatten(1)[:, tried[shared.sum(1).argmax()]]
+        for _ in range(_FITS):
+            mine = left & on_plane(inverse, plane)
+            if int(mine.sum()) < 3:
+                break
+            at = torch.stack([x[mine], y[mine], torch.ones_like(x[mine])], dim=1)
+            plane = torch.linalg.lstsq(at, surface[0][mine][:, None]).solution[:, 0]
+        mine = left & on_plane(inverse, plane)
+        left = left & ~mine
+        if int(mine.sum()) >= _LEAST * inverse.numel():
+            yield plane
+
+
+def on_plane(inverse: torch.Tensor, plane: torch.Tensor) -> torch.Tensor:
+    """Return which pixels (H, W) bool of a map of inverse depth lie on a plane (3,)."""
+    x, y = _centres(*inverse.shape)
+    there = plane[0] * x + plane[1] * y + plane[2]
+    return ((there - inverse).abs() < _SAME * inverse) & (inverse > 0)
+
+
+class FaceOn:
+    """A plane as it looks from straight before it, around holes in it.
+
+    Attributes:
+        shape: Rows and columns.
+    """
+
+    def __init__(
+        self, plane: torch.Tensor, camera: Camera, holes: torch.Tensor, known: torch.Tensor
+    ) -> None:
+        """Choose what is looked at and how finely.
+
+        Args:
+            plane: (3,) of `find_flats`.
+            camera: Of the frame.
+            holes: (H, W) bool pixels on the plane that are unseen; one at least.
+            known: (H, W) bool pixels on the plane that are seen; one at least.
+        """
+        self._camera, self._holes = camera, holes
+        x, y = _centres(*holes.shape)
+        intrinsics = torch.tensor(
+            [[camera.fl_x, 0, camera.cx], [0, camera.fl_y, camera.cy], [0, 0, 1]],
+            dtype=torch.float64,
+        )
+        self._by_ray = intrinsics.T @ plane
+        distance = 1 / self._by_ray.norm()
+        normal = self._by_ray * distance
+        upright = torch.eye(3, dtype=torch.float64)[2 if abs(float(normal[1])) > 0.9 else 1]
+        right = torch.linalg.cross(upright, normal)
+        right = right / right.norm()
+        self._axes = torch.stack([right, torch.linalg.cross(normal, right)])
+        self._foot = normal * distance
+        self._at = self._to_plane(x[holes], y[holes])
+        steps = [
+            (self._to_plane(x[holes] + right, y[holes] + down) - self._at).norm(dim=0)
+            for right, down in ((1, 0), (0, 1))
+        ]
+        self._pixel = _FINER * float(torch.maximum(*steps).median())
+        seen = self._to_plane(x[known], y[known])
+        around = _AROUND * self._pixel
+        ends = torch.tensor([0.01, 0.99], dtype=torch.float64)
+        first, last = _quantiles(self._at, ends) + around * torch.tensor([[-1.0], [1.0]])
+        first, last = first.maximum(seen.amin(1)), last.minimum(seen.amax(1))
+        size = (last - first).clamp_min(0)
+        self._pixel *= max(1.0, float(size.max()) / self._pixel / _LONGEST)
+        columns, rows = (int(length) for length in size / self._pixel)
+        self._first, self.shape = first, (rows, columns)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it is large enough to be looked at."""
+        return min(self.shape) >= _SHORTEST
+
+    def look(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return maps (C, H, W) of the frame as they look from there (C, rows, columns).
+
+        0 where the frame does not show the plane.
+        """
+        rows, columns = (torch.arange(length, dtype=torch.float64) for length in self.shape)
+        down, along = torch.meshgrid(rows, columns, indexing="ij")
+        there = self._first[:, None, None] + torch.stack([along, down]) * self._pixel
+        place = self._foot[:, None, None] + torch.tensordot(self._axes.T, there, dims=1)
+        before = place[2] > 0
+        deep = torch.where(before, place[2], 1)
+        camera = self._camera
+        x = torch.where(before, place[0] / deep * camera.fl_x + camera.cx, -torch.inf)
+        y = place[1] / deep * camera.fl_y + camera.cy
+        return _read(maps, x, y)
+
+    def give_back(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return maps (C, rows, columns) in the holes of the frame (C, H, W), 0 elsewhere."""
+        x, y = (self._at - self._first[:, None]) / self._pixel + 0.5
+        frame = maps.new_zeros(len(maps), *self._holes.shape)
+        frame[:, self._holes] = _read(maps, x[None], y[None])[:, 0]
+        return frame
+
+    def _to_plane(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Return where (2, N) on the plane pixels lie, in the unit of depth."""
+        camera = self._camera
+        rays = torch.stack(
+            [(x - camera.cx) / camera.fl_x, (y - camera.cy) / camera.fl_y, torch.ones_like(x)]
+        )
+        return self._axes @ (rays / (self._by_ray @ rays))
+
+
+def _centres(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return x and y (H, W) float64 of pixel centres."""
+    y, x = torch.meshgrid(
+        torch.arange(height, dtype=torch.float64) + 0.5,
+        torch.arange(width, dtype=torch.float64) + 0.5,
+        indexing="ij",
+    )
+    return x, y
+
+
+def _quantiles(values: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Return values (C, N) at shares (K,) of their order, (K, C)."""
+    ordered = values.sort(dim=1).values
+    return ordered[:, (shares * (values.shape[1] - 1)).round().to(torch.int64)].T
+
+
+def _read(maps: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return maps (C, H, W) at places (h, w), bilinear, 0 outside."""
+    height, width = maps.shape[-2:]
+    places = torch.stack([x / width, y / height], dim=-1).clamp(-9, 9) * 2 - 1
+    return functional.grid_sample(maps[None], places[None].to(maps.dtype), align_corners=False)[0]
