@@ -36,6 +36,8 @@ BOUNDS = {
     ("ACES 2.0", 0.1): ((0.01, 0.06), None),
     ("ACES 2.0", 0.0): ((0.01, 0.06), None),
 }
+# From this step to a neighbour on, in 8-bit code values, a pixel is beside an edge.
+EDGE = 64
 
 
 def convert(folder, view):
@@ -50,6 +52,18 @@ def convert(folder, view):
 def compare(shown, frame):
     difference = np.abs(shown - frame.astype(float)) / 257
     return difference.mean(), difference.max()
+
+
+def steps(frame):
+    """Returns how far each pixel is from the neighbour it differs from most, in 8-bit values."""
+    height, width, _ = frame.shape
+    around = np.pad(frame.astype(float), ((1, 1), (1, 1), (0, 0)), "edge")
+    neighbours = [
+        around[down : down + height, right : right + width]
+        for down in range(3)
+        for right in range(3)
+    ]
+    return np.abs(neighbours - frame.astype(float)).max(axis=(0, -1)) / 257
 
 
 def test_every_inverse_is_measured():
@@ -115,11 +129,15 @@ def test_exr_frames_look_as_made_on_the_camera_plane(
     frame, take = converted(view_transform)
     plane.land(empty_scene, tmp_path / "take", take)
     assert image_of("take frames").colorspace_settings.name == "Linear Rec.709"
-    there = compare(fine_takes.render(empty_scene, tmp_path / "r.png"), frame)
-    # A texture is read a little beside the middle of a pixel, which counts beside other colours.
+    shown = fine_takes.render(empty_scene, tmp_path / "r.png")
     mean, largest = bounds_of(view_transform, 0.1, table=BOUNDS)
-    assert there[0] <= mean + 0.01
-    assert there[1] <= largest + 6
+    assert compare(shown, frame)[0] <= mean + 0.01
+    # A texture is read up to 0.0008 of a pixel beside its middle, in 4.5, 5.0 and 5.2 alike. That
+    # shows where black is beside what is far brighter than white; where most, differs between them.
+    edges = steps(frame) > EDGE
+    assert edges.mean() < 0.1
+    assert compare(shown[~edges], frame[~edges])[1] <= largest + 0.06
+    assert compare(shown[edges], frame[edges])[1] <= largest + 15
 
 
 def image_of(name):
