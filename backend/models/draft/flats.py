@@ -37,38 +37,32 @@ def find_flats(inverse: torch.Tensor, holes: torch.Tensor) -> Iterator[torch.Ten
         inverse: (H, W) inverse depth, 0 for the sky; on the CPU.
         holes: (H, W) bool.
     """
-    height, width = inverse.shape
-    surface = describe_surface(inverse).double()
-    x, y = _centres(height, width)
-    planes = torch.stack([surface[1], surface[2], surface[0] - surface[1] * x - surface[2] * y])
+    surface = describe_surface(inverse)
     left = holes & (inverse > 0)
     # One order of all pixels, so that a pixel more or less changes next to nothing.
     order = torch.randperm(inverse.numel(), generator=torch.Generator().manual_seed(0))
+    least = _LEAST * inverse.numel()
     for _ in range(_MOST):
         places = order[left.flatten()[order]]
-        if len(places) < _LEAST * inverse.numel():
+        if len(places) < least:
             return
-        tried, asked = places[:_TRIES], places[:_ASKED]
-        at = torch.stack([each.flatten()[asked] for each in (x, y, torch.ones_like(x))])
-        deep = surface[0].flatten()[asked]
-        shared = (planes.flatten(1)[:, tried].T @ at - deep).abs() < _SAME * deep
-        plane = planes.flatten(1)[:, tried[shared.sum(1).argmax()]]
+        plane = _most_shared(surface, places)
         for _ in range(_FITS):
             mine = left & on_plane(inverse, plane)
             if int(mine.sum()) < 3:
                 break
-            at = torch.stack([x[mine], y[mine], torch.ones_like(x[mine])], dim=1)
-            plane = torch.linalg.lstsq(at, surface[0][mine][:, None]).solution[:, 0]
+            at = _homogeneous(torch.nonzero(mine.flatten())[:, 0], inverse.shape[1])
+            plane = torch.linalg.lstsq(at, inverse[mine].double()[:, None]).solution[:, 0]
         mine = left & on_plane(inverse, plane)
         left = left & ~mine
-        if int(mine.sum()) >= _LEAST * inverse.numel():
+        if int(mine.sum()) >= least:
             yield plane
 
 
 def on_plane(inverse: torch.Tensor, plane: torch.Tensor) -> torch.Tensor:
     """Return which pixels (H, W) bool of a map of inverse depth lie on a plane (3,)."""
-    x, y = _centres(*inverse.shape)
-    there = plane[0] * x + plane[1] * y + plane[2]
+    rows, columns = (torch.arange(length, dtype=torch.float64) + 0.5 for length in inverse.shape)
+    there = plane[0] * columns + (plane[1] * rows + plane[2])[:, None]
     return ((there - inverse).abs() < _SAME * inverse) & (inverse > 0)
 
 
@@ -91,7 +85,6 @@ class FaceOn:
             known: (H, W) bool pixels on the plane that are seen; one at least.
         """
         self._camera, self._holes = camera, holes
-        x, y = _centres(*holes.shape)
         intrinsics = torch.tensor(
             [[camera.fl_x, 0, camera.cx], [0, camera.fl_y, camera.cy], [0, 0, 1]],
             dtype=torch.float64,
@@ -104,13 +97,14 @@ class FaceOn:
         right = right / right.norm()
         self._axes = torch.stack([right, torch.linalg.cross(normal, right)])
         self._foot = normal * distance
-        self._at = self._to_plane(x[holes], y[holes])
+        pixels = _pixels(holes)
+        self._at = self._to_plane(pixels)
         steps = [
-            (self._to_plane(x[holes] + right, y[holes] + down) - self._at).norm(dim=0)
-            for right, down in ((1, 0), (0, 1))
+            (self._to_plane(pixels + step[:, None]) - self._at).norm(dim=0)
+            for step in torch.eye(3, dtype=torch.float64)[:2]
         ]
         self._pixel = _FINER * float(torch.maximum(*steps).median())
-        seen = self._to_plane(x[known], y[known])
+        seen = self._to_plane(_pixels(known))
         around = _AROUND * self._pixel
         ends = torch.tensor([0.01, 0.99], dtype=torch.float64)
         first, last = _quantiles(self._at, ends) + around * torch.tensor([[-1.0], [1.0]])
@@ -148,23 +142,46 @@ class FaceOn:
         frame[:, self._holes] = _read(maps, x[None], y[None])[:, 0]
         return frame
 
-    def _to_plane(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Return where (2, N) on the plane pixels lie, in the unit of depth."""
+    def _to_plane(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return where (2, N) on the plane pixels (3, N) lie, in the unit of depth."""
         camera = self._camera
         rays = torch.stack(
-            [(x - camera.cx) / camera.fl_x, (y - camera.cy) / camera.fl_y, torch.ones_like(x)]
+            [
+                (pixels[0] - camera.cx) / camera.fl_x,
+                (pixels[1] - camera.cy) / camera.fl_y,
+                pixels[2],
+            ]
         )
         return self._axes @ (rays / (self._by_ray @ rays))
 
 
-def _centres(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return x and y (H, W) float64 of pixel centres."""
-    y, x = torch.meshgrid(
-        torch.arange(height, dtype=torch.float64) + 0.5,
-        torch.arange(width, dtype=torch.float64) + 0.5,
-        indexing="ij",
+def _most_shared(surface: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """Return the plane (3,) of one of the first pixels that most of the others share.
+
+    Args:
+        surface: (4, H, W) of `describe_surface`.
+        places: (N,) of pixels among all, in the order in which they are asked.
+    """
+    tried, asked = (
+        (surface[:3].flatten(1)[:, some].double(), _homogeneous(some, surface.shape[2]))
+        for some in (places[:_TRIES], places[:_ASKED])
     )
-    return x, y
+    (deep, right, down), at = tried
+    planes = torch.stack([right, down, deep - right * at[:, 0] - down * at[:, 1]])
+    (deep, *_), at = asked
+    shared = (at @ planes - deep[:, None]).abs() < _SAME * deep[:, None]
+    return planes[:, shared.sum(0).argmax()]
+
+
+def _pixels(mask: torch.Tensor) -> torch.Tensor:
+    """Return the centres x, y, 1 (3, N) float64 of the pixels in a mask (H, W)."""
+    return _homogeneous(torch.nonzero(mask.flatten())[:, 0], mask.shape[1]).T
+
+
+def _homogeneous(places: torch.Tensor, width: int) -> torch.Tensor:
+    """Return the centres x, y, 1 (N, 3) float64 of pixels counted (N,) row by row."""
+    rows, columns = places.div(width, rounding_mode="floor"), places % width
+    return torch.stack([columns + 0.5, rows + 0.5, torch.ones_like(rows)], dim=1).double()
 
 
 def _quantiles(values: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
