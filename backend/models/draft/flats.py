@@ -17,7 +17,7 @@ from ...wire import Camera
 
 _SAME = 0.002  # relative difference of inverse depths up to which a pixel lies on a plane
 _MOST = 6  # planes
-_LEAST = 0.0008  # share of a frame's pixels from which a plane is worth its time
+_LEAST = 0.002  # share of a frame's pixels from which a plane is worth its time
 _TRIES = 64  # pixels whose planes are tried
 _ASKED = 3000  # pixels that say which of them is shared by most
 _FITS = 3  # rounds of least squares
