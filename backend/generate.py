@@ -112,10 +112,12 @@ def quiet_libraries() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
     # torch's threads would spin while they wait for each other. Beside a Blender that renders, each
     # then waits for a core that another one holds: measured, forty times as slow.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Some microseconds of it bridge the gap to the next operation and cost nobody anything (GNU's
-    # runtime, which torch has on Linux; `docs/benchmarks.md`, "Time and memory").
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        # Some microseconds of it bridge the gap to the next operation: measured, a take is made in
+        # 16 instead of 19 seconds, and beside two busy processes in as many as without. GNU's
+        # runtime alone reads this, which torch has on Linux.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def devices() -> list[str]:

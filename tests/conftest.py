@@ -9,6 +9,7 @@ import pytest
 # Read when torch is loaded. As in `backend.generate.quiet_libraries`: threads that spin while they
 # wait make tests many times slower beside anything else that runs.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # The folder of this name needs bpy, which only Blender's environment has.
 collect_ignore = [] if importlib.util.find_spec("bpy") else ["blender"]

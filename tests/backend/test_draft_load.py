@@ -1,15 +1,18 @@
 """Draft's weights on disk: written, read without a network, and every kind of damage said."""
 
+import gc
 import hashlib
 import json
 import shutil
 import sys
+from contextlib import nullcontext
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from backend.errors import ModelError
+from backend.models import find_card, load_model
 from backend.models.draft.load import load_pipeline, save_pipeline
 from tests.drafts import digest_offline, make, ramp, small_pipeline
 
@@ -169,3 +172,13 @@ def test_damage_is_said_in_a_sentence_with_file_and_way_out(folder, kind):
 def test_weights_of_another_shape_than_their_config_are_not_loaded(folder, kind):
     edit(folder / NETWORK, **SHAPES[kind])
     assert f"'{folder / TENSORS}'" in sentence(folder)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_garbage_is_collected_again_after_loading(monkeypatch, fails):
+    if fails:
+        monkeypatch.setitem(sys.modules, "backend.models.draft.model", None)
+    card = find_card("draft")
+    with pytest.raises(ModelError) if fails else nullcontext():
+        load_model(card, device="cpu")
+    assert gc.isenabled()

@@ -172,6 +172,15 @@ def test_without_a_generator_torchs_own_noise_is_taken(pipeline):
     assert torch.equal(made, make(pipeline, frame))
 
 
+def test_a_sample_adds_the_less_the_surer_the_structure_is(pipeline):
+    frame = ramp(40, 56)
+    expected, sample = (make(pipeline, frame, detail=detail) for detail in (0.0, 1.0))
+    half = make(pipeline, frame, sure=torch.full((40, 56), 0.6))
+    inner = ((sample > 0) & (sample < 1) & (expected > 0) & (expected < 1)).all(0)
+    # Structures that are independent add up in the square: 0.6 and 0.8.
+    torch.testing.assert_close(half[:, inner], expected.lerp(sample, 0.8)[:, inner])
+
+
 def changed(**planes):
     frame = ramp(20, 30)
     parts = {name: getattr(frame, name) for name in ("filled", "generated", "inverse")}
@@ -192,6 +201,7 @@ BROKEN = torch.full((20, 30), math.nan)
         (changed(generated=BROKEN), {}, "generated has values that are not finite"),
         (changed(inverse=torch.ones(20, 30, dtype=torch.float64)), {}, "inverse is torch.float64"),
         (ramp(20, 30), {"editable": torch.ones(20, 30)}, "editable is torch.float32"),
+        (ramp(20, 30), {"sure": torch.full((20, 30), 1.1)}, "sure has values outside of 0 to 1"),
         (ramp(20, 30), {"steps": 0}, "steps is 0"),
         (ramp(20, 30), {"detail": 1.5}, "detail is 1.5"),
         (ramp(20, 30), {"detail": math.nan}, "detail is nan"),

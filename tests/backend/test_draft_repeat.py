@@ -1,5 +1,7 @@
 """Patterns of flat surfaces go on in their holes; what does not repeat is left alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -134,29 +136,74 @@ def test_the_largest_planes_come_first_and_hold_their_pixels():
     assert sorted(map(float, shares)) == pytest.approx(truth, rel=0.02)
 
 
-def test_face_on_and_back_is_what_was_there():
-    picture, generated, inverse = slanted_floor(checks)
+@pytest.mark.parametrize("border", [slice(0, 40), slice(-40, None)])
+def test_a_hole_at_the_border_of_the_frame_gets_its_pattern_too(border):
+    truth, generated, inverse = slanted_floor(checks)
+    generated = torch.zeros_like(generated)
+    generated[120:, border] = 1
+    hole = generated > 0
+    start = torch.where(hole, 0.5, truth)
+    made, sure = repeat_patterns(start, start, generated, hole, inverse, CAMERA)
+    assert sure[hole].mean() > 0.5
+    left, right = ((picture - truth)[:, hole].square().mean() for picture in (made, start))
+    assert left < 0.5 * right
+
+
+def test_face_on_and_back_is_where_it_was():
+    _, generated, inverse = slanted_floor(checks)
     (plane,) = find_flats(inverse, generated > 0)
     mine = on_plane(inverse, plane)
-    view = FaceOn(plane, CAMERA, mine & (generated > 0), mine & (generated == 0))
-    again = view.give_back(view.look(picture))
-    assert float((again - picture)[:, *HOLE].abs().mean()) < 0.03
+    camera = replace(CAMERA, fl_x=250.0, fl_y=350.0)
+    view = FaceOn(plane, camera, mine & (generated > 0), mine & (generated == 0))
+    y, x = torch.meshgrid(*(torch.arange(length) + 0.5 for length in SIZE), indexing="ij")
+    places = torch.stack([x, y])
+    off = (view.give_back(view.look(places)) - places)[:, *HOLE].mean((1, 2))
+    assert off.abs().max() < 0.05
+
+
+def test_what_would_lie_behind_the_camera_is_not_looked_at():
+    _, generated, inverse = slanted_floor(checks)
+    (plane,) = find_flats(inverse, generated > 0)
+    above = torch.zeros(SIZE, dtype=torch.bool)
+    above[:9] = True  # nearly at the horizon, so that the view reaches to the camera and beyond
+    view = FaceOn(plane, CAMERA, above, torch.ones(SIZE, dtype=torch.bool))
+    assert view.look(torch.ones(1, *SIZE)).isfinite().all()
+
+
+@pytest.mark.parametrize("size", [(5, 1), (121, 161), (135, 241)])
+def test_a_hole_that_reaches_the_horizon_is_no_trouble(size):
+    height, width = size
+    camera = replace(CAMERA, fl_x=0.8 * width, fl_y=0.8 * width, cx=width / 2, cy=height / 2)
+    rows = torch.arange(height) + 0.5
+    inverse = ((height / 2 - rows) / (0.8 * width * 1.5)).clamp_min(0)  # a ceiling
+    inverse = inverse[:, None].expand(size).contiguous()
+    picture = torch.rand((3, *size), generator=torch.Generator().manual_seed(1))
+    generated = torch.zeros(size)
+    generated[1 : height // 2 + 1] = 1
+    made, sure = repeat_patterns(picture, picture, generated, generated > 0, inverse, camera)
+    assert made.isfinite().all()
+    assert ((sure >= 0) & (sure <= 1)).all()
 
 
 def test_a_sample_adds_nothing_where_a_pattern_is_certain(tmp_path, monkeypatch):
-    cameras = []
+    cameras, indices = [], []
+    add = frames.FrameMaker.add_keyframe
 
     def certain(start, colour, generated, editable, inverse, camera):
         cameras.append(camera)
         return start, torch.ones_like(generated)
 
+    def note(maker, index, **options):
+        indices.append(index)
+        return add(maker, index, **options)
+
     folder = analytic_shot(tmp_path / "shot", frames=4, size=(96, 56), step=0.25)
     draft = DraftModel(find_card("draft"), pipeline=small_pipeline(), device="cpu")
     free = run(draft, folder).frames
     monkeypatch.setattr(frames, "repeat_patterns", certain)
+    monkeypatch.setattr(frames.FrameMaker, "add_keyframe", note)
     bound, smooth = (run(draft, folder, detail=detail).frames for detail in (1.0, 0.0))
-    assert cameras
-    assert set(cameras) <= set(read_shot(folder).cameras)
+    assert cameras == [read_shot(folder).cameras[index] for index in indices] != []
     for index in range(4):
         assert np.array_equal(bound[index][0], smooth[index][0])
     assert not np.array_equal(free[3][0], bound[3][0])

@@ -69,12 +69,12 @@ def test_threads_that_wait_hardly_spin_unless_asked_to():
         "import os, sys, backend.cli, backend.worker; from backend.generate import devices\n"
         "assert 'torch' not in sys.modules\n"
         "devices(); assert 'torch' in sys.modules\n"
-        "print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'])"
+        "print(os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT'))"
     )
     told = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
     own = {name: value for name, value in os.environ.items() if name not in told}
     asked = {**own, "OMP_WAIT_POLICY": "ACTIVE"}
-    for variables, expected in ((own, "PASSIVE 1000"), (asked, "ACTIVE 1000")):
+    for variables, expected in ((own, "PASSIVE 1000"), (asked, "ACTIVE None")):
         done = subprocess.run(
             [sys.executable, "-c", code],
             cwd=ROOT, env=variables, capture_output=True, text=True, check=True,

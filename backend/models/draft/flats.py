@@ -54,6 +54,8 @@ def find_flats(inverse: torch.Tensor, holes: torch.Tensor) -> Iterator[torch.Ten
             at = _homogeneous(torch.nonzero(mine.flatten())[:, 0], inverse.shape[1])
             plane = torch.linalg.lstsq(at, inverse[mine].double()[:, None]).solution[:, 0]
         mine = left & on_plane(inverse, plane)
+        if not bool(mine.any()):
+            return
         left = left & ~mine
         if int(mine.sum()) >= least:
             yield plane
@@ -103,15 +105,17 @@ class FaceOn:
             (self._to_plane(pixels + step[:, None]) - self._at).norm(dim=0)
             for step in torch.eye(3, dtype=torch.float64)[:2]
         ]
-        self._pixel = _FINER * float(torch.maximum(*steps).median())
+        # Beside the horizon a pixel has no end.
+        self._pixel = _FINER * float(torch.maximum(*steps).nan_to_num(nan=torch.inf).median())
         seen = self._to_plane(_pixels(known))
         around = _AROUND * self._pixel
         ends = torch.tensor([0.01, 0.99], dtype=torch.float64)
         first, last = _quantiles(self._at, ends) + around * torch.tensor([[-1.0], [1.0]])
-        first, last = first.maximum(seen.amin(1)), last.minimum(seen.amax(1))
-        size = (last - first).clamp_min(0)
-        self._pixel *= max(1.0, float(size.max()) / self._pixel / _LONGEST)
-        columns, rows = (int(length) for length in size / self._pixel)
+        first = first.maximum(torch.minimum(seen.amin(1), self._at.amin(1)))
+        last = last.minimum(torch.maximum(seen.amax(1), self._at.amax(1)))
+        size = last - first
+        self._pixel = max(self._pixel, float(size.max()) / _LONGEST)
+        columns, rows = (int(length) for length in (size / self._pixel).nan_to_num(nan=0))
         self._first, self.shape = first, (rows, columns)
 
     @property

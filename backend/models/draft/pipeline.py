@@ -256,6 +256,8 @@ def _check(
             raise ValueError(f"{name} is {plane.dtype}; it has to be torch.float32.")
         if not plane.isfinite().all():
             raise ValueError(f"{name} has values that are not finite.")
+    if bool(((maps["sure"] < 0) | (maps["sure"] > 1)).any()):
+        raise ValueError("sure has values outside of 0 to 1.")
     if editable.dtype != torch.bool:
         raise ValueError(f"editable is {editable.dtype}; it has to be torch.bool.")
     if steps < 1:

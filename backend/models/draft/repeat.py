@@ -70,7 +70,7 @@ def repeat_patterns(
         change = (structure - _structure(view.look(first), there.to(colour.dtype))) * fit
         given = view.give_back(torch.cat([change, fit[None]]))
         copied, sure = copied + given[:3], sure + given[3]
-    result = (start + (copied * editable.cpu()).to(device)).clamp(0, 1)
+    result = (start + copied.to(device)).clamp(0, 1)
     return result, sure.clamp(0, 1).to(device)
 
 
