@@ -161,15 +161,6 @@ def test_face_on_and_back_is_where_it_was():
     assert off.abs().max() < 0.05
 
 
-def test_what_would_lie_behind_the_camera_is_not_looked_at():
-    _, generated, inverse = slanted_floor(checks)
-    (plane,) = find_flats(inverse, generated > 0)
-    above = torch.zeros(SIZE, dtype=torch.bool)
-    above[:9] = True  # nearly at the horizon, so that the view reaches to the camera and beyond
-    view = FaceOn(plane, CAMERA, above, torch.ones(SIZE, dtype=torch.bool))
-    assert view.look(torch.ones(1, *SIZE)).isfinite().all()
-
-
 @pytest.mark.parametrize("size", [(5, 1), (121, 161), (135, 241)])
 def test_a_hole_that_reaches_the_horizon_is_no_trouble(size):
     height, width = size

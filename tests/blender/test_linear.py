@@ -137,7 +137,8 @@ def test_exr_frames_look_as_made_on_the_camera_plane(
     edges = steps(frame) > EDGE
     assert edges.mean() < 0.1
     assert compare(shown[~edges], frame[~edges])[1] <= largest + 0.06
-    assert compare(shown[edges], frame[edges])[1] <= largest + 15
+    beside = 15 if bpy.app.version >= (5, 2) else 6
+    assert compare(shown[edges], frame[edges])[1] <= largest + beside
 
 
 def image_of(name):

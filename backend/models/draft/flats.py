@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch.nn import functional
 
+from ...geometry import intrinsics
 from ...projection.surface import describe_surface
 from ...wire import Camera
 
@@ -86,12 +87,9 @@ class FaceOn:
             holes: (H, W) bool pixels on the plane that are unseen; one at least.
             known: (H, W) bool pixels on the plane that are seen; one at least.
         """
-        self._camera, self._holes = camera, holes
-        intrinsics = torch.tensor(
-            [[camera.fl_x, 0, camera.cx], [0, camera.fl_y, camera.cy], [0, 0, 1]],
-            dtype=torch.float64,
-        )
-        self._by_ray = intrinsics.T @ plane
+        self._holes = holes
+        self._intrinsics = torch.from_numpy(intrinsics(camera))
+        self._by_ray = self._intrinsics.T @ plane
         distance = 1 / self._by_ray.norm()
         normal = self._by_ray * distance
         upright = torch.eye(3, dtype=torch.float64)[2 if abs(float(normal[1])) > 0.9 else 1]
@@ -133,11 +131,10 @@ class FaceOn:
         there = self._first[:, None, None] + torch.stack([along, down]) * self._pixel
         place = self._foot[:, None, None] + torch.tensordot(self._axes.T, there, dims=1)
         before = place[2] > 0
-        deep = torch.where(before, place[2], 1)
-        camera = self._camera
-        x = torch.where(before, place[0] / deep * camera.fl_x + camera.cx, -torch.inf)
-        y = place[1] / deep * camera.fl_y + camera.cy
-        return _read(maps, x, y)
+        x, y, _ = torch.tensordot(self._intrinsics, place, dims=1) / torch.where(
+            before, place[2], 1
+        )
+        return _read(maps, torch.where(before, x, -torch.inf), y)
 
     def give_back(self, maps: torch.Tensor) -> torch.Tensor:
         """Return maps (C, rows, columns) in the holes of the frame (C, H, W), 0 elsewhere."""
@@ -148,14 +145,7 @@ class FaceOn:
 
     def _to_plane(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return where (2, N) on the plane pixels (3, N) lie, in the unit of depth."""
-        camera = self._camera
-        rays = torch.stack(
-            [
-                (pixels[0] - camera.cx) / camera.fl_x,
-                (pixels[1] - camera.cy) / camera.fl_y,
-                pixels[2],
-            ]
-        )
+        rays = torch.linalg.solve(self._intrinsics, pixels)
         return self._axes @ (rays / (self._by_ray @ rays))
 
 
