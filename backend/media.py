@@ -126,6 +126,30 @@ def read_flow(path: Path, *, size: tuple[int, int], place: str) -> np.ndarray:
     return _as_flow(_read_channels(path, header, chosen, place=place), signs, place=place)
 
 
+def read_share(path: Path, *, size: tuple[int, int], place: str) -> np.ndarray:
+    """Read a mask: a grey PNG of a share 0 to 1 for each pixel; of colours, their mean.
+
+    Args:
+        path: A PNG of 8 or 16 bits.
+        size: (W, H) it must have.
+        place: How a message names the frame and file.
+
+    Returns:
+        (H, W) float32.
+
+    Raises:
+        ShotError: no PNG, damaged, or of another size.
+    """
+    pixels = read_still(path, place=place).pixels
+    height, width = pixels.shape[:2]
+    if (width, height) != size:
+        raise ShotError(
+            f"{place} is {width} x {height}, not {size[0]} x {size[1]} as the shot is; save it at"
+            " the shot's size."
+        )
+    return pixels.mean(axis=2, dtype=np.float32)
+
+
 def read_depth_and_flow(
     path: Path, *, size: tuple[int, int], depth_place: str, flow_place: str
 ) -> tuple[np.ndarray, np.ndarray]:

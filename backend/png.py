@@ -178,6 +178,29 @@ def encode(image: np.ndarray, *, text: Mapping[str, str] | None = None) -> bytes
     return b"".join(parts)
 
 
+def decode(data: bytes, *, most_pixels: int, place: str) -> np.ndarray:
+    """Return the (H, W, 3) uint8 pixels of a PNG file such as `encode` writes of them.
+
+    Blender's Python has no decoder that leaves nothing behind; shots and stills, which may be any
+    PNG, go through `clean` to the backend's own.
+
+    Raises:
+        ShotError: it is damaged, has more pixels than that, or is another kind of PNG.
+    """
+    header = read_header(data, place=place)
+    if header.width * header.height > most_pixels:
+        raise ShotError(f"{place} is {header.width} x {header.height}, larger than is shown.")
+    clean(data, header, place=place)
+    if (header.bits, header.color, header.interlaced) != (8, 2, False):
+        raise ShotError(f"{place} is not a PNG file of 8 bits RGB; save it as one.")
+    body = b"".join(part for kind, part, _ in _chunks(data, place=place) if kind == b"IDAT")
+    rows = np.frombuffer(zlib.decompress(body), np.uint8).reshape(header.height, -1)
+    if (rows[:, 0] != _SUB).any():
+        raise ShotError(f"{place} is a PNG file that another program has written.")
+    differences = rows[:, 1:].reshape(header.height, header.width, 3)
+    return np.cumsum(differences, axis=1, dtype=np.uint8)
+
+
 def _check_palette(header: PngHeader, bodies: Mapping[bytes, memoryview], place: str) -> None:
     """Refuse a palette or a transparency whose length does not fit the colour type."""
     colors, rest = divmod(len(bodies.get(b"PLTE", b"")), 3)

@@ -132,6 +132,20 @@ class ShotReader:
         place = self._place("flow", index, path)
         return media.read_flow(self.folder / path, size=self.shot.size, place=place)
 
+    def lock(self, index: int) -> np.ndarray | None:
+        """Return how much of what stills show is to be kept: (H, W) float32, 0 to 1.
+
+        None where the shot does not say. The array is the caller's own.
+
+        Raises:
+            ShotError: the file is not usable; the message names the frame.
+        """
+        path = self.shot.guide("lock")[index]
+        if path is None:
+            return None
+        place = self._place("lock", index, path)
+        return media.read_share(self.folder / path, size=self.shot.size, place=place)
+
     def depth_and_flow(self, index: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return `depth` and `flow` of a frame; a file that holds both is decoded once.
 

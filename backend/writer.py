@@ -30,7 +30,18 @@ from .marks import frame_marks, source_type
 from .models.card import Card
 from .reader import ShotReader
 from .resume import JOB_FILE, Finished, put_aside, read_finished
-from .take import DEPTHS, FRAMES, MASKS, TAKE_FILE, Take, frame_name
+from .take import (
+    DEPTHS,
+    FRAMES,
+    MASKS,
+    PREVIEW_FILE,
+    SHOWN,
+    SHOWN_MASKS,
+    TAKE_FILE,
+    Take,
+    frame_name,
+    hash_file,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -127,6 +138,16 @@ class TakeWriter:
         """Return the indices that an earlier attempt of this very job left whole on disk."""
         return self._resumed
 
+    def read_frame(self, index: int) -> np.ndarray:
+        """Return the image of a frame that an earlier attempt left whole on disk.
+
+        Raises:
+            ShotError: it cannot be read any more.
+        """
+        path = self._folder / FRAMES / frame_name(self._shot.frame(index))
+        pixels = media.read_still(path).pixels
+        return np.rint(pixels * np.iinfo(self._sample).max).astype(self._sample)
+
     def frame(
         self,
         index: int,
@@ -166,6 +187,37 @@ class TakeWriter:
         writing.add_done_callback(lambda _: self._slots.release())
         self._under_way.append(writing)
 
+    def shown(self, index: int, *, video: np.ndarray, mask: np.ndarray) -> None:
+        """Write what the model is shown of a frame, beside the take.
+
+        Args:
+            index: 0-based output index.
+            video: (h, w, 3) uint8, at the model's size.
+            mask: (h, w) uint8, 255 where it is to make something.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        name = frame_name(self._shot.frame(index))
+        contents = {SHOWN: media.encode_png(video), SHOWN_MASKS: media.encode_mask(mask)}
+        try:
+            for folder, content in contents.items():
+                (self._folder / folder).mkdir(exist_ok=True)
+                _write_whole(self._folder / folder / name, content)
+        except OSError as reason:
+            raise _storage(self._folder, reason) from reason
+
+    def preview(self, image: np.ndarray) -> None:
+        """Write a look (h, w, 3) uint8 at what is being made; it goes when the take is finished.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        try:
+            _write_whole(self._folder / PREVIEW_FILE, media.encode_png(image))
+        except OSError as reason:
+            raise _storage(self._folder, reason) from reason
+
     def warn(self, message: str) -> None:
         """Note a sentence for the artist in the take's record."""
         with self._lock:
@@ -195,6 +247,11 @@ class TakeWriter:
                 f" ({len(missing)} of {self._shot.frames} are missing); generate again."
             )
         ordered = [self._frames[index] for index in range(self._shot.frames)]
+        files = {path: digest for frame in ordered for path, digest in frame.files.items()}
+        try:
+            files |= self._shown_files()
+        except OSError as reason:
+            raise _storage(self._folder, reason) from reason
         take = Take(
             name=self._shot.name,
             frame_start=self._shot.frame_start,
@@ -203,7 +260,7 @@ class TakeWriter:
             fps=self._shot.fps,
             digital_source_type=self._source_type,
             generated=tuple(frame.generated for frame in ordered),
-            files={path: digest for frame in ordered for path, digest in frame.files.items()},
+            files=files,
             warnings=tuple(dict.fromkeys((*self._reader.warnings, *self._warnings))),
             details=details,
             capture_sha256=self._capture,
@@ -213,10 +270,18 @@ class TakeWriter:
         content = json.dumps(take.to_json(), indent=1, allow_nan=False).encode() + b"\n"
         try:
             _write_whole(self._folder / TAKE_FILE, content, durable=True)
-            (self._folder / JOB_FILE).unlink(missing_ok=True)
+            for name in (JOB_FILE, PREVIEW_FILE):
+                (self._folder / name).unlink(missing_ok=True)
         except OSError as reason:
             raise _storage(self._folder / TAKE_FILE, reason) from reason
         return take
+
+    def _shown_files(self) -> dict[str, str]:
+        """Return the hash of everything that `shown` has written, in earlier attempts too."""
+        names = [frame_name(self._shot.frame(index)) for index in range(self._shot.frames)]
+        paths = [f"{folder}/{name}" for name in names for folder in (SHOWN, SHOWN_MASKS)]
+        there = [path for path in paths if (self._folder / path).is_file()]
+        return {path: hash_file(self._folder / path) for path in there}
 
     def _open(self) -> dict[int, Finished]:
         for name in (FRAMES, MASKS):

@@ -8,6 +8,7 @@
     fill      what no still shows, from the background beside it
     frame     all of these, for one frame
     lend      what no still shows, from pictures that were made later
+    composite stills, then such pictures, then the background: for one frame
     walk      a shot's stills and guides, frame by frame; threads: several frames at a time
 
 Maps are float32 tensors (C, H, W) or (H, W) on one device. Depth is always inverse depth here

@@ -16,7 +16,6 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 
 from backend.models.card import Value
 from backend.models.draft import CARDS as DRAFT
-from backend.models.draft.composite import Composite, compose
 from backend.models.draft.condition import apply_residual
 from backend.models.draft.frames import OFFERED
 from backend.models.draft.model import DraftModel
@@ -25,6 +24,7 @@ from backend.models.draft.pipeline import DraftPipeline
 from backend.models.interface import Model, Request
 from backend.models.projection import CARDS as PROJECTION
 from backend.models.projection.pipeline import ProjectionModel
+from backend.projection.composite import Composite, compose
 from backend.projection.frame import see_frame
 from backend.projection.output import to_image
 from backend.projection.source import Source, make_source, prepare_source

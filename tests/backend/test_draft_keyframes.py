@@ -8,10 +8,10 @@ import torch
 
 from backend.geometry import pixel_transfer
 from backend.models import find_card
-from backend.models.draft.composite import compose
 from backend.models.draft.frames import FrameMaker
 from backend.models.draft.keyframes import MOST, Overview, Reduction, broad, choose_keyframes
 from backend.models.draft.survey import Survey
+from backend.projection.composite import compose
 from backend.projection.output import to_image
 from backend.projection.surface import describe_surface, inverse_depth
 from backend.projection.walk import Walk

@@ -13,7 +13,6 @@ CARDS = (
         summary="Moves the still along the camera path and generates what it never saw with a small"
         " diffusion model of our own; no download, no account, any computer.",
         licence="GPL-3.0-or-later",
-        download_bytes=0,
         revision="1fc4207b218f",
         guides=("depth", "flow"),
         settings=(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...projection.composite import Composite, compose
 from ...projection.frame import Sight
 from ...projection.output import to_image, to_mask
 from ...projection.source import Source, make_source
@@ -18,7 +19,6 @@ from ...projection.threads import one_thread
 from ...projection.walk import Step, Walk
 from ...wire import Camera
 from ..card import Value
-from .composite import Composite, compose
 from .extend import extend_planes
 from .pipeline import DraftPipeline
 from .repeat import repeat_patterns

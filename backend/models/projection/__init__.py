@@ -13,7 +13,6 @@ CARDS = (
         summary="Moves the still's own pixels along the camera path and fills what it never saw"
         " from the background; no learning, no download, any computer.",
         licence="GPL-3.0-or-later",
-        download_bytes=0,
         revision="1",
         guides=("depth", "flow"),
         settings=(

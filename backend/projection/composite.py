@@ -1,4 +1,4 @@
-"""One frame of stills and keyframes: what each pixel is taken from, before anything is generated.
+"""One frame of stills and pictures made later: what each pixel is taken from.
 
 A pixel that a still shows is the projection's own. Else the first keyframe that shows its point of
 the world gives its colour. What is left is filled from the background beside it, and what moves by
@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ...projection.frame import Sight, fill_unseen, soften
-from ...projection.lend import lend
-from ...projection.source import Source
+from .frame import Sight, fill_unseen, soften
+from .lend import lend
+from .source import Source
 
 
 @dataclass(frozen=True, slots=True)
