@@ -14,6 +14,7 @@ no number stands alone:
     flicker             is it steady over the shot          `flicker`
     flow_error, speed   does it follow its camera           `motion`
     mask_recall, _excess    does its mask say what is made up   `mask`
+    drift, join         do colours drift, can joins be told (takes made in windows)   `joins`
 
 Left out of all of them: the still's own frames, pixels that move by themselves, and frames that
 the take or the truth lacks (counted in the report). `regions` says what is seen, `report` explains

@@ -15,6 +15,7 @@ from .evaluate import (
     evaluate_singles,
 )
 from .footage import Footage
+from .joins import LongShot, evaluate_joins, worst
 from .motion import WARP_FLOOR, speed_warning
 from .report import HIGHER, LOWER, ONE, FrameCounts, Metric, Report
 from .values import ALL, REGIONS, SEEN, UNSEEN, Regional, ratio
@@ -29,6 +30,8 @@ NO_PAIRS = "needs two neighbouring frames with known depth"
 NO_TRUE_PAIRS = "needs two neighbouring frames with known depth, in the take and in the truth"
 NO_TRACKS = "needs two frames with known depth that show the same surfaces"
 NO_MOTION = "nothing there moves by more than half a pixel from one frame to the next"
+NO_ENDS = "needs depth at the take's first and last frame, or true frames there"
+NO_JOINS = "needs two windows and a few neighbouring frames inside them"
 NO_MASK = "the take has no mask for these frames"
 
 
@@ -50,6 +53,7 @@ def score(shot: Path, take: Path, *, truth: Path) -> Report:
     singles = evaluate_singles(footage)
     pairs = evaluate_pairs(footage)
     flicker = evaluate_flicker(footage)
+    long_shot = evaluate_joins(footage)
     with_regions = sum(frame.seen is not None for frame in singles.per_frame)
     return Report(
         shot=footage.shot.name,
@@ -65,8 +69,9 @@ def score(shot: Path, take: Path, *, truth: Path) -> Report:
             missing_in_take=_missing(footage),
         ),
         shares=singles.shares,
-        metrics=_metrics(singles, pairs, flicker, with_regions=with_regions > 0),
+        metrics=_metrics(singles, pairs, flicker, long_shot, with_regions=with_regions > 0),
         per_frame=singles.per_frame,
+        joins=() if long_shot is None else long_shot.joins,
         warnings=tuple(_warnings(footage, singles, pairs)),
     )
 
@@ -75,6 +80,7 @@ def _metrics(
     singles: Singles,
     pairs: Pairs,
     flicker: dict[str, Regional],
+    long_shot: LongShot | None,
     *,
     with_regions: bool,
 ) -> dict[str, Metric]:
@@ -104,7 +110,7 @@ def _metrics(
     no_mask = TOO_FEW if singles.with_mask else NO_MASK
     warp = ratio(motion.warp_error.mean(), true_motion.warp_error.mean(), floor=WARP_FLOOR)
     recall, excess = Regional(unseen=singles.masks.recall()), Regional(seen=singles.masks.excess())
-    return {
+    metrics = {
         "psnr": metric("PSNR", "dB", HIGHER, pictures.psnr()),
         "ssim": metric("SSIM", "", HIGHER, pictures.ssim(), missing=TOO_SMALL),
         "sharpness": metric("sharpness", "of truth", ONE, pictures.sharpness()),
@@ -138,6 +144,17 @@ def _metrics(
             "mask excess", "share", LOWER, excess, missing=no_mask, regions=(SEEN,)
         ),
     }
+    if long_shot is not None:
+        compared = REGIONS if long_shot.against_truth else (SEEN,)
+        drift = long_shot.drift
+        metrics["drift"] = metric(
+            "drift", "levels", LOWER, drift, missing=NO_ENDS, regions=compared
+        )
+        true_joins = worst(long_shot.true_joins) if long_shot.true_joins else None
+        metrics["join"] = metric(
+            "join", "of others", LOWER, worst(long_shot.joins), truth=true_joins, missing=NO_JOINS
+        )
+    return metrics
 
 
 def _warnings(footage: Footage, singles: Singles, pairs: Pairs) -> Iterator[str]:

@@ -72,7 +72,7 @@ class _Single:
 def evaluate_singles(footage: Footage) -> Singles:
     """Compare every scored frame with the truth."""
     most = max(LEAST, MOST // len(footage.scored))
-    frames = _in_threads(partial(_single, footage, most_patches=most), footage.scored)
+    frames = in_threads(partial(_single, footage, most_patches=most), footage.scored)
     pictures, generated = PictureSums(), MaskSums()
     masks = [frame.mask for frame in frames if frame.mask is not None]
     for frame in frames:
@@ -145,7 +145,7 @@ def evaluate_pairs(footage: Footage) -> Pairs:
     with_truth = [index for index in neighbours if {index, index + 1} <= in_truth]
     chosen = with_truth or spread(neighbours, MOST_PAIRS)
     pairs = Pairs(count=len(chosen), with_truth=bool(with_truth))
-    for own, true in _in_threads(partial(_pair, footage, with_truth=pairs.with_truth), chosen):
+    for own, true in in_threads(partial(_pair, footage, with_truth=pairs.with_truth), chosen):
         pairs.motion.merge(own)
         pairs.true_motion.merge(true)
     return pairs
@@ -180,7 +180,7 @@ def evaluate_flicker(footage: Footage) -> dict[str, Regional]:
     return {clip: flicker.deviation(clip) for clip in (TAKE, TRUTH)}
 
 
-def _in_threads(function: Callable[[int], T], indices: Sequence[int]) -> list[T]:
+def in_threads(function: Callable[[int], T], indices: Sequence[int]) -> list[T]:
     """Return the results in order; numpy, scipy and OpenCV work outside Python's lock."""
     with ThreadPoolExecutor(max_workers=min(MOST_THREADS, os.cpu_count() or 1)) as pool:
         return list(pool.map(function, indices))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,20 @@ class Footage:
     def is_of_this_shot(self) -> bool:
         """Whether the take's record names this shot, or it has no record."""
         return self.record is None or self.record.shot_sha256 == shot_hash(self.reader.folder)
+
+    @cached_property
+    def windows(self) -> tuple[int, ...]:
+        """Indices of the first new frame of each window, as the take's record has them.
+
+        Empty for a take that was not made in windows, or whose record says nothing usable of them:
+        a record's details are for people, and a take of another tool may have any.
+        """
+        noted = None if self.record is None else self.record.details.get("windows")
+        if not isinstance(noted, list) or not all(type(index) is int for index in noted):
+            return ()
+        rising = all(before < after for before, after in pairwise(noted))
+        inside = noted[:1] == [0] and noted[-1] < self.shot.frames
+        return tuple(noted) if rising and inside else ()
 
     @property
     def unexpected(self) -> tuple[str, ...]:

@@ -15,7 +15,11 @@ The JSON is stable: keys are added, never renamed; every number is finite or nul
                     about has none}
     per_frame       frame, psnr, ssim, sharpness, offset {all, seen, unseen}, mask_recall,
                     mask_excess, seen and unseen (shares of the frame)
+    joins           where one window of the take ends and the next begins: frame (the first behind
+                    it), jump and ratio {all, seen, unseen} (`joins`); empty without windows
     warnings        sentences
+
+The metrics `drift` and `join` are there only where the take was made in windows.
 """
 
 from __future__ import annotations
@@ -84,6 +88,24 @@ class FrameScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Join:
+    """The place between two windows; `frame` is Blender's number of the first behind it.
+
+    Attributes:
+        jump: How much the mean colour changes, in levels.
+        ratio: That over the median jump between other neighbours.
+    """
+
+    frame: int
+    jump: Regional
+    ratio: Regional
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON object of this join."""
+        return {"frame": self.frame, "jump": self.jump.to_json(), "ratio": self.ratio.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
 class FrameCounts:
     """How many frames there are of each kind, and which the take lacks (Blender frames)."""
 
@@ -119,6 +141,7 @@ class Report:
     shares: Mapping[str, float] | None
     metrics: Mapping[str, Metric]
     per_frame: tuple[FrameScore, ...]
+    joins: tuple[Join, ...]
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, object]:
@@ -132,6 +155,7 @@ class Report:
             "shares": None if self.shares is None else dict(self.shares),
             "metrics": {key: metric.to_json() for key, metric in self.metrics.items()},
             "per_frame": [frame.to_json() for frame in self.per_frame],
+            "joins": [join.to_json() for join in self.joins],
             "warnings": list(self.warnings),
         }
 
@@ -163,6 +187,10 @@ class Report:
         if self.shares is not None:
             shares = (f"{name} {share:.1%}" for name, share in self.shares.items())
             lines.append(f"pixels: {', '.join(shares)}")
+        if self.joins:
+            most = max(self.joins, key=lambda join: join.ratio.all or 0.0)
+            frames = ", ".join(str(join.frame) for join in self.joins)
+            lines.append(f"windows begin at {frames}; the join at {most.frame} shows most")
         return lines
 
 

@@ -7,14 +7,15 @@ fixed to the world's points, are added to them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from backend import media
+from backend.bundle import shot_hash
 from backend.geometry import unproject
-from backend.take import FRAMES, MASKS, frame_name
+from backend.take import FRAMES, MASKS, Take, frame_name
 from backend.wire import Camera, Shot, read_shot
 from tests.analytic import analytic_shot, path, render
 
@@ -74,6 +75,31 @@ def write_clip(
             if item is not None:
                 (folder / kind / frame_name(shot.frame(index))).write_bytes(encode(item))
     return folder
+
+
+def record(clips: Clips, **changes: object) -> Take:
+    """Return the record of a finished take of the shot, with some fields changed."""
+    shot = clips.read()
+    return replace(
+        Take(
+            shot_sha256=shot_hash(clips.shot),
+            name=shot.name,
+            model="projection",
+            revision="1",
+            settings={},
+            seed=0,
+            frame_start=shot.frame_start,
+            frames=shot.frames,
+            size=shot.size,
+            fps=shot.fps,
+            digital_source_type="algorithmicMedia",
+            generated=(0.0,) * shot.frames,
+            files={},
+            warnings=(),
+            details={},
+        ),
+        **changes,
+    )
 
 
 def slower(clips: Clips, share: float) -> list[np.ndarray]:

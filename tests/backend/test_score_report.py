@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backend.bundle import shot_hash
 from backend.errors import ShotError, TakeError
 from backend.media import read_flow
 from backend.score import Report, score
 from backend.score.assemble import ranges
 from backend.score.values import REGIONS
-from backend.take import TAKE_FILE, Take, frame_name
+from backend.take import TAKE_FILE, frame_name
 from backend.wire import Still, read_shot, write_shot
 from tests.analytic import write_exr
-from tests.backend.score_clips import Clips, make_clips, write_clip
+from tests.backend.score_clips import Clips, make_clips, record, write_clip
 
 SMALL = {"size": (96, 64), "frames": 6}
 METRICS = [
@@ -47,30 +46,6 @@ def take_of(clips: Clips, frames=None, masks=()) -> Path:
     return write_clip(clips.shot.parent / "take", clips.read(), frames, masks)
 
 
-def record(clips: Clips, **changes: object) -> Take:
-    shot = clips.read()
-    return replace(
-        Take(
-            shot_sha256=shot_hash(clips.shot),
-            name=shot.name,
-            model="projection",
-            revision="1",
-            settings={},
-            seed=0,
-            frame_start=shot.frame_start,
-            frames=shot.frames,
-            size=shot.size,
-            fps=shot.fps,
-            digital_source_type="algorithmicMedia",
-            generated=(0.0,) * shot.frames,
-            files={},
-            warnings=(),
-            details={},
-        ),
-        **changes,
-    )
-
-
 def without(frames, *missing: int) -> list[np.ndarray | None]:
     return [None if index in missing else frame for index, frame in enumerate(frames)]
 
@@ -91,6 +66,7 @@ def test_the_json_is_stable_and_finite(clips):
         "shares",
         "metrics",
         "per_frame",
+        "joins",
         "warnings",
     ]
     assert list(value["metrics"]) == METRICS
