@@ -14,9 +14,10 @@ import secrets
 import threading
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
+from urllib.parse import urlencode
 
 from .connection import Connection
-from .download import download_take
+from .download import download_preview, download_take
 from .errors import (
     BackendError,
     BackendLost,
@@ -90,6 +91,18 @@ class Backend:
     def cards(self) -> list[dict]:
         """Return the card of every model, as `Card.to_json` gives it."""
         return self._ask("GET", "/v1/models")["models"]
+
+    def preflight(
+        self, model: str, *, size: tuple[int, int], frames: int, settings: Mapping[str, object]
+    ) -> dict:
+        """Return what a model would cost there for a shot, as `Preflight.to_json` gives it.
+
+        Raises:
+            RequestRefused: it is not known yet, or this model and shot do not go together.
+        """
+        asked = {"model": model, "width": size[0], "height": size[1], "frames": frames}
+        query = urlencode(asked | {"settings": json.dumps(dict(settings))})
+        return self._ask("GET", f"/v1/preflight?{query}")
 
     def health(self) -> dict:
         """Return what the backend does: `state` starting, ready, busy or failed, and `why`."""
@@ -203,6 +216,10 @@ class Backend:
         """
         self._be_attached()
         return download_take(self._connection, job_id, folder, on_progress)
+
+    def preview(self, job_id: str) -> bytes | None:
+        """Return a look at what a job is making, as a PNG; None while there is none."""
+        return download_preview(self._connection, job_id)
 
     def cancel(self, job_id: str) -> None:
         """Stop a job; what it has finished is kept. The last event is then "cancelled"."""

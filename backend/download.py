@@ -12,13 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .connection import Connection
-from .errors import StorageError, TakeError
+from .errors import RequestRefused, StorageError, TakeError
 from .fields import parse_json
-from .take import DEPTHS, FRAMES, MASKS, TAKE_FILE, Take, hash_file
+from .take import DEPTHS, FRAMES, MASKS, SHOWN, SHOWN_MASKS, TAKE_FILE, Take, hash_file
 
-_ROUTES = {FRAMES: "frames", MASKS: "masks", DEPTHS: "depth"}
-_FILE = re.compile(rf"({FRAMES}|{MASKS}|{DEPTHS})/(-?[0-9]{{3,8}})\.(?:png|exr)", re.ASCII)
+_ROUTES = {
+    FRAMES: "frames",
+    MASKS: "masks",
+    DEPTHS: "depth",
+    SHOWN: "control",
+    SHOWN_MASKS: "control-mask",
+}
+_FILE = re.compile(rf"({'|'.join(_ROUTES)})/(-?[0-9]{{3,8}})\.(?:png|exr)", re.ASCII)
 _STEP = 256 * 1024
+_NOT_FOUND = 404
 
 
 def download_take(
@@ -31,6 +38,22 @@ def download_take(
     _check_unused(folder)
     with connection.kept() as kept:
         return _download(kept, job_id, folder, on_progress)
+
+
+def download_preview(connection: Connection, job_id: str) -> bytes | None:
+    """Return a look at what a running job is making, as a PNG; None while there is none.
+
+    Raises:
+        BackendLost: nobody answers.
+        RequestRefused: this backend shows none.
+    """
+    try:
+        with connection.open("GET", f"/v1/shots/{job_id}/preview") as response:
+            return connection.body(response)
+    except RequestRefused as reason:
+        if reason.status == _NOT_FOUND:
+            return None
+        raise
 
 
 def _download(

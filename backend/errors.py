@@ -8,6 +8,7 @@ out. Low-level exceptions are translated into one of these exactly once, where t
     ├── TakeError            a take folder is incomplete or damaged
     ├── SettingError         an unknown model, or a setting outside its card
     ├── ModelError           a model cannot be loaded: weights or a package are missing or damaged
+    │   └── HubUnreachable       where its weights come from cannot be reached, or is busy
     ├── CaptureError         the scene cannot be captured (camera, missing data, failed child)
     ├── TargetError          a take cannot be put where it should go in Blender
     ├── ExportError          a take or shot cannot be exported as asked
@@ -44,6 +45,10 @@ class SettingError(DepthshotError):
 
 class ModelError(DepthshotError):
     """A model cannot be loaded: its weights or a package it needs are missing or damaged."""
+
+
+class HubUnreachable(ModelError):
+    """The hub of a model's weights cannot be reached, or is busy; what has arrived is kept."""
 
 
 class CaptureError(DepthshotError):

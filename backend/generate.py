@@ -91,13 +91,16 @@ def generate(
         sink.progress(LOADING, 0, 1)
         loaded = load(card, device=device)
         sink.progress(LOADING, 1, 1)
-        loaded.generate(Request(reader, checked, seed, finished, bits_of(format)), sink)
+        loaded.generate(
+            Request(reader, checked, seed, finished, bits_of(format), writer.read_frame), sink
+        )
         used = versions(learned=card.learned)
         details = {
             "device": device,
             "versions": used,
             "seconds": sink.seconds(),
             "stills": [reader.shot.frame(still.index) for still in reader.shot.stills],
+            **sink.recorded,
         }
         take = writer.finish(details)
     for message in take.warnings:  # also what the reader noticed
@@ -184,8 +187,11 @@ class _Sink:
         self._said = 0.0
         self._seconds: dict[str, float] = {}
         self._told: set[str] = set()
+        self.recorded: dict[str, object] = {}
 
-    def progress(self, phase: str, done: int, total: int) -> None:
+    def progress(
+        self, phase: str, done: int, total: int, *, part: str = "", share: float | None = None
+    ) -> None:
         """See `models.interface.Sink`. Events are thinned to a few a second."""
         if self._should_stop():
             raise Cancelled("Stopped; the frames that are finished are kept.")
@@ -196,9 +202,11 @@ class _Sink:
             self._phase = phase
         if fresh or done >= total or now - self._said >= _PROGRESS_SECONDS:
             self._said = now
-            share = self._card.share_done(phase, done, total)
+            if share is None:
+                share = self._card.share_done(phase, done, total)
             self._share = max(self._share, share or 0.0)
-            self.say(Event("progress", phase=phase, done=done, total=total, share=self._share))
+            said = f"{phase}, {part}" if part else phase
+            self.say(Event("progress", phase=said, done=done, total=total, share=self._share))
 
     def frame(
         self,
@@ -212,6 +220,18 @@ class _Sink:
         if self._should_stop():
             raise Cancelled("Stopped; the frames that are finished are kept.")
         self._writer.frame(index, image=image, mask=mask, depth=depth)
+
+    def shown(self, index: int, *, video: np.ndarray, mask: np.ndarray) -> None:
+        """See `models.interface.Sink`."""
+        self._writer.shown(index, video=video, mask=mask)
+
+    def preview(self, image: np.ndarray) -> None:
+        """See `models.interface.Sink`."""
+        self._writer.preview(image)
+
+    def record(self, name: str, value: object) -> None:
+        """See `models.interface.Sink`."""
+        self.recorded[name] = value
 
     def warn(self, message: str) -> None:
         """See `models.interface.Sink`."""

@@ -3,6 +3,7 @@
     <data>/server-<protocol>.json   how to reach the running server (see `rendezvous`)
     <data>/store-<protocol>/        its jobs (see `jobs`)
     <data>/logs/                    what its processes print
+    <data>/weights/                 weights that were downloaded (see `models.hub`)
     <data>/env/                     the backend's Python environment, where the add-on makes one
 
 Only the standard library is needed here.

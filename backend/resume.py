@@ -13,12 +13,24 @@ from pathlib import Path
 from .errors import TakeError
 from .fields import Fields, parse_json
 from .formats import PNG8
-from .take import DEPTHS, FRAMES, LINEAR, MASKS, TAKE_FILE, Take, frame_name, hash_file, read_take
+from .take import (
+    DEPTHS,
+    FRAMES,
+    LINEAR,
+    MASKS,
+    SHOWN,
+    SHOWN_MASKS,
+    TAKE_FILE,
+    Take,
+    frame_name,
+    hash_file,
+    read_take,
+)
 from .wire import MAX_JSON_BYTES, Shot
 
 JOB_FILE = ".job.jsonl"
 
-_OWN = (FRAMES, MASKS, DEPTHS, LINEAR, TAKE_FILE, JOB_FILE)
+_OWN = (FRAMES, MASKS, DEPTHS, LINEAR, SHOWN, SHOWN_MASKS, TAKE_FILE, JOB_FILE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ from .wire import (
 )
 
 TAKE_FILE = "take.json"
+PREVIEW_FILE = ".preview.png"  # there while a take is being made
 FRAMES, MASKS, DEPTHS, LINEAR = "frames", "mask", "depth", "linear"
+SHOWN, SHOWN_MASKS = "control", "control-mask"  # what the model was shown, at its own size
 
 
 def frame_name(frame: int, suffix: str = ".png") -> str:

@@ -39,7 +39,7 @@ MAX_LENGTH = 1e9  # metres or pixels: no shot needs more, and squares of it stay
 MIN_FOCAL = 1e-6  # pixels
 MAX_FPS = 100_000.0
 # The guides whose values are read here; a guide of another name comes along if it is in order.
-KNOWN_GUIDES = ("depth", "flow")
+KNOWN_GUIDES = ("depth", "flow", "lock")
 RIGID_TOLERANCE = 1e-4  # largest entry of |R R^T - I|; float32 matrices stay well below
 
 Matrix = tuple[tuple[float, float, float, float], ...]

@@ -5,7 +5,7 @@ It reads JSON lines from stdin and writes JSON lines to what was stdout:
     in   {"do": "generate", "job", "shot", "take", "model", "settings", "seed",
           "format"}
          {"do": "cancel", "job"}
-    out  {"say": "ready", "device", "devices", "versions"}
+    out  {"say": "ready", "device", "devices", "versions", "machine"}
          {"say": "alive"}                        every `BEAT_SECONDS`, whatever else happens
          {"say": "event", "job", "event"}        progress, frame, warning
          {"say": "end", "job", "event"}          done, failed, cancelled
@@ -31,15 +31,15 @@ from .generate import choose_device, devices, generate, quiet_libraries, version
 from .locks import FileLock
 from .models import load_model
 from .models.card import Card
+from .models.device_errors import is_device_lost, is_out_of_memory
 from .models.interface import Model
+from .models.machine import look
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 2.0
 _LOCK_SECONDS = 10.0
-# What torch says that has no class of its own: on a CPU (Linux and macOS, Windows), on a GPU
-# outside torch's own allocator, in the libraries of CUDA.
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+_DEVICE_LOST = 3  # exit status
 
 
 class Worker:
@@ -61,7 +61,13 @@ class Worker:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         try:
             self._device = choose_device(self._device)
-            self._say("ready", device=self._device, devices=devices(), versions=versions())
+            self._say(
+                "ready",
+                device=self._device,
+                devices=devices(),
+                versions=versions(),
+                machine=look(self._device).to_json(),
+            )
         except (DepthshotError, ImportError, OSError) as reason:
             log.exception("the worker cannot begin")
             self._say("broken", message=str(reason))
@@ -92,7 +98,11 @@ class Worker:
         except DepthshotError as reason:
             last = Event("failed", message=str(reason))
         except (MemoryError, RuntimeError) as reason:
-            if not _out_of_memory(reason):
+            if is_device_lost(reason):
+                log.exception("the device is lost")
+                self._say("end", job=job, event=_lost(self._device, reason).to_json())
+                os._exit(_DEVICE_LOST)  # nothing works on it here any more; the server starts anew
+            if not is_out_of_memory(reason):
                 raise  # a defect: the process ends and the server tells; again would be the same
             log.exception("out of memory")
             last = Event("failed", message=_no_memory(self._device))
@@ -147,11 +157,13 @@ def main(device: str | None = None) -> int:
     return Worker(device, output).run()
 
 
-def _out_of_memory(reason: Exception) -> bool:
-    import torch
-
-    return isinstance(reason, MemoryError | torch.OutOfMemoryError) or any(
-        words in str(reason) for words in _NO_MEMORY
+def _lost(device: str | None, reason: Exception) -> Event:
+    said = next((line for line in str(reason).splitlines() if line.strip()), "it said nothing")
+    return Event(
+        "failed",
+        message=f"The GPU '{device}' does not answer any more ({said}); generate again, which goes"
+        " on from the finished frames, and if it happens again update its driver or restart the"
+        " computer.",
     )
 
 

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import Cancelled, DepthshotError, SettingError
-from . import doctor, export, generate, models, score, serve, token, worker
+from . import doctor, export, generate, models, plan, preflight, score, serve, token, worker
 
-COMMANDS = (serve, token, generate, export, models, score, doctor, worker)
+COMMANDS = (serve, token, generate, plan, preflight, export, models, score, doctor, worker)
 
 _EXIT_CODES = (
     "exit status: 0 it worked; 1 it failed, with one sentence on stderr; 2 the command was wrong;"

@@ -1,39 +1,220 @@
-"""`models`: the models there are and what can be set."""
+"""`models`: the models there are, what can be set, and their weights on this computer."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
-from ..models import cards
+from ..errors import ModelError
+from ..events import Event
+from ..models import cards, find_download, hub
 from ..models.card import Card
+from ..models.weights import installed, required_weights, variable
+from ..paths import default_data_dir, full_path
+from .talk import json_lines, progress_bar, stop_on_signal
 
 
 def add(commands: argparse._SubParsersAction) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser("models", help="list the models and their settings")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
+    """Add the command, and those below it, to the parser."""
+    parser = commands.add_parser("models", help="list the models, download or remove weights")
+    _share(parser, default=None)
+    _add_preflight(parser, default=False)
+    parser.set_defaults(run=list_models)
+    below = parser.add_subparsers(metavar="COMMAND", title="commands")
+    for name, words, run in (
+        ("list", "list the models and their settings (without a command the same)", list_models),
+        ("show", "show one model, its licence and where its weights are", show_model),
+        ("pull", "download a model's weights, or verify and complete them", pull_model),
+        ("remove", "remove the weights that `pull` has brought", remove_model),
+    ):
+        command = below.add_parser(name, help=words)
+        _share(command, default=argparse.SUPPRESS)
+        command.set_defaults(run=run)
+        if name != "list":
+            command.add_argument("model", metavar="ID", help="one of `models`")
+        if name in ("list", "show"):
+            _add_preflight(command, default=argparse.SUPPRESS)
+        if name == "pull":
+            command.add_argument(
+                "--accept-licence", action="store_true",
+                help="accept the licence of the weights; asked for once, see `models show ID`",
+            )  # fmt: skip
 
 
-def run(options: argparse.Namespace) -> int:
+def _share(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+    """Add what all take: a command below must not undo what is said before it."""
+    parser.add_argument("--json", action="store_true", default=default or False, help="print JSON")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", default=default, help="data folder (the user's own)"
+    )
+
+
+def _add_preflight(parser: argparse.ArgumentParser, *, default: object) -> None:
+    parser.add_argument(
+        "--preflight", action="store_true", default=default,
+        help="say what each would cost on this computer, which takes some seconds; see `preflight`",
+    )  # fmt: skip
+
+
+def list_models(options: argparse.Namespace) -> int:
     """List the cards."""
+    data = _data(options)
+    cost = _preflights(options, data)
     if options.json:
-        json.dump({"models": [card.to_json() for card in cards()]}, sys.stdout, indent=1)
-        sys.stdout.write("\n")
+        _print_json({"models": [_to_json(card, data) | cost(card) for card in cards()]})
         return 0
     for card in cards():
-        download = f"{card.download_bytes / 1e9:.1f} GB" if card.download_bytes else "no download"
-        sys.stdout.write(f"{card.id}  {card.label} ({card.licence}, {download})\n")
-        sys.stdout.write(f"    {card.summary}\n")
-        sys.stdout.write(f"    uses {', '.join(_uses(card))}\n")
-        for setting in card.settings:
-            default = json.dumps(setting.default).strip('"')
-            sys.stdout.write(f"    --set {setting.name}={default}  {setting.help}\n")
+        _print(f"{card.id}  {card.label} ({card.licence}, {_state(card, data)})")
+        _print(f"    {card.summary}")
+        if options.preflight:
+            _print(f"    {cost(card)['preflight']['sentence']}")
+        _print(f"    uses {', '.join(_uses(card))}")
+        _print_settings(card)
     return 0
+
+
+def show_model(options: argparse.Namespace) -> int:
+    """Show one card."""
+    card, data = find_download(options.model), _data(options)
+    cost = _preflights(options, data)
+    if options.json:
+        _print_json(_to_json(card, data) | cost(card))
+        return 0
+    link = f", {card.hub.licence_url}" if card.hub else ""
+    _print(f"{card.id}  {card.label}")
+    _print(f"    {card.summary}")
+    _print(f"    licence    {card.licence}{link}")
+    if card.hub is not None:
+        gated = ", given to accounts that asked" if card.hub.gated else ""
+        revision = f"revision {card.revision}" if card.revision else "no revision checked"
+        _print(f"    from       {card.hub.repository}, {revision}{gated}")
+    _print(f"    weights    {_state(card, data)}")
+    if (folder := installed(card, data=data)) is not None:
+        _print(f"    in         {folder}")
+    if card.fast is not None:
+        fast = card.fast_card
+        _print(f"    fast       {card.fast.steps} steps with '{fast.id}' ({_state(fast, data)})")
+    if options.preflight:
+        _print(f"    here       {cost(card)['preflight']['sentence']}")
+    if card.parameters:
+        _print(f"    parameters {card.parameters / 1e9:.1f} billion")
+    _print(f"    uses       {', '.join(_uses(card))}")
+    _print_settings(card)
+    return 0
+
+
+def pull_model(options: argparse.Namespace) -> int:
+    """Download, with a progress bar on stderr or JSON lines on stdout."""
+    card, data = find_download(options.model), _data(options)
+    from ..models.pull import pull  # late: a list needs none of it
+
+    with (
+        stop_on_signal() as stop,
+        json_lines() if options.json else progress_bar() as show,
+    ):
+        folder = _named(card) or pull(
+            card,
+            data_dir=data,
+            accept_licence=options.accept_licence,
+            on_progress=lambda phase, done, total: show(
+                Event("progress", phase=phase, done=done, total=total, share=done / max(total, 1))
+            ),
+            should_stop=stop.is_set,
+        )
+    if not options.json:
+        whose = "" if folder.is_relative_to(hub.home(data)) else ", used as they are"
+        _print(f"The weights of '{card.id}' are in {folder}{whose}")
+    return 0
+
+
+def remove_model(options: argparse.Namespace) -> int:
+    """Remove what `pull` has brought; what lies elsewhere is the user's and stays."""
+    card, data = find_download(options.model), _data(options)
+    from ..models import removal
+
+    if card.hub is None:
+        raise ModelError(
+            f"The model '{card.id}' comes with Depthshot, without a download; there is nothing to"
+            " remove."
+        )
+    home = hub.home(data)
+    was_kept = removal.is_kept(home, card)
+    freed = removal.remove(home, card) if was_kept else 0
+    folder = installed(card, data=data)
+    if options.json:
+        _print_json({"removed_bytes": freed, "installed": None if folder is None else str(folder)})
+        return 0
+    if was_kept:
+        _print(f"The weights of '{card.id}' are removed; {_gigabytes(freed)} are free again.")
+    elif folder is None:
+        _print(f"The weights of '{card.id}' are not on this computer.")
+    if folder is not None:
+        _print(f"Those in {folder} are not Depthshot's and stay.")
+    return 0
+
+
+def _named(card: Card) -> Path | None:
+    """Return the folder that the environment names instead of a download."""
+    if card.hub is None or not os.environ.get(variable(card.id)):
+        return None
+    return required_weights(card)
+
+
+def _data(options: argparse.Namespace) -> Path:
+    return full_path(options.data or default_data_dir())
+
+
+def _to_json(card: Card, data: Path) -> dict[str, object]:
+    folder = installed(card, data=data)
+    return card.to_json() | {
+        "installed": None if folder is None else str(folder),
+        "installed_bytes": 0 if folder is None else hub.size_on_disk(folder),
+    }
+
+
+def _preflights(options: argparse.Namespace, data: Path) -> Callable[[Card], dict[str, object]]:
+    """Return what gives a card's "preflight", nothing where it was not asked for."""
+    if not options.preflight:
+        return lambda card: {}
+    from .preflight import looked, told  # late: looking takes seconds
+
+    machine = looked()
+    return lambda card: {"preflight": told(card, machine, data).to_json()}
+
+
+def _state(card: Card, data: Path) -> str:
+    """Say in a few words whether a model's weights are there."""
+    if not card.download_bytes:
+        return "no download"
+    folder = installed(card, data=data)
+    if folder is None:
+        return f"{_gigabytes(card.download_bytes)} to download"
+    return f"{_gigabytes(hub.size_on_disk(folder))} on this computer"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 50_000_000 else f"{size / 1e6:.1f} MB"
 
 
 def _uses(card: Card) -> list[str]:
     words = ["prompt"] if card.takes_prompt else []
     return [*card.guides, *words, *(["seed"] if card.takes_seed else [])]
+
+
+def _print_settings(card: Card) -> None:
+    for setting in card.settings:
+        default = json.dumps(setting.default).strip('"')
+        _print(f"    --set {setting.name}={default}  {setting.help}")
+
+
+def _print_json(value: object) -> None:
+    json.dump(value, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")

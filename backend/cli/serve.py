@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
 
 from ..errors import SettingError
-from ..paths import default_data_dir, full_path
+from ..paths import OVERRIDE, default_data_dir, full_path
 from ..remote import DEFAULT_PORT
 
 
@@ -63,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     # The system's way to ask for the end does the same as Ctrl-C: workers are ended in order.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     data_dir = full_path(options.data or default_data_dir())
+    os.environ[OVERRIDE] = str(data_dir)  # the workers look for weights in the same folder
     with contextlib.suppress(KeyboardInterrupt):
         serve(data_dir, listening, lease_seconds=options.lease)
     return 0

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import ModelError, SettingError
-from . import draft, projection
+from . import draft, projection, sana_wm, svd, wan_vace
 from .card import Card
 from .interface import Model
 from .weights import what_is_wrong
 
-FAMILIES = (draft, projection)  # the first model of the first is the default
+# The first model of the first is the default.
+FAMILIES = (draft, projection, wan_vace, sana_wm, svd)
 
 
 def cards() -> tuple[Card, ...]:
@@ -31,6 +32,18 @@ def find_card(model: str) -> Card:
             return card
     known = ", ".join(card.id for card in cards())
     raise SettingError(f"There is no model '{model}'; there are: {known}.")
+
+
+def find_download(model: str) -> Card:
+    """Return the card of a model, or of what its setting `fast` takes beside it.
+
+    Raises:
+        SettingError: there is none with this id; the message lists the models there are.
+    """
+    for card in cards():
+        if card.fast is not None and card.fast_card.id == model:
+            return card.fast_card
+    return find_card(model)
 
 
 def load_model(card: Card, *, device: str) -> Model:

@@ -7,8 +7,9 @@ alone.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import SettingError
@@ -24,6 +25,7 @@ class Setting:
 
     The type is that of `default`: bool, int, float or str. A str setting has `choices`.
     `unless` names a bool setting of the same card that, when true, leaves this one without effect.
+    An `advanced` one is seldom set; panels show it apart.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Setting:
     most: float = math.inf
     choices: tuple[str, ...] = ()
     unless: str = ""
+    advanced: bool = False
 
     def check(self, value: object) -> Value:
         """Return `value` as this setting's type; text from a command line is converted.
@@ -71,6 +74,8 @@ class Setting:
             value["choices"] = list(self.choices)
         if self.unless:
             value["unless"] = self.unless
+        if self.advanced:
+            value["advanced"] = True
         return value
 
     def _wanted(self) -> str:
@@ -84,7 +89,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class FrameRule:
-    """Numbers of frames a model can make: `multiple` * k + `offset`, at most `most`."""
+    """Numbers of frames a model can make: `multiple` * k + `offset` with k >= 1, at most `most`."""
 
     multiple: int = 1
     offset: int = 0
@@ -93,6 +98,135 @@ class FrameRule:
     def to_json(self) -> dict[str, object]:
         """Return the JSON object of this rule."""
         return {"multiple": self.multiple, "offset": self.offset, "most": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Where weights are downloaded from once: a repository of the Hugging Face hub.
+
+    Attributes:
+        repository: "owner/name"; the card's `revision` is the pinned commit in it.
+        files: Patterns (fnmatch) of the files that are needed; safetensors, JSON and tokenizers.
+        bytes: Size of these files together.
+        licence_url: Where the licence can be read that has to be accepted.
+        gated: Whether the owner gives them only to accounts that asked.
+    """
+
+    repository: str
+    files: tuple[str, ...]
+    bytes: int
+    licence_url: str
+    gated: bool = False
+
+    def to_json(self) -> dict[str, object]:
+        """Return the JSON object of this source."""
+        return {
+            "repository": self.repository,
+            "licence_url": self.licence_url,
+            "gated": self.gated,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """The shape of a diffusion transformer: its work and its memory follow from it.
+
+    Attributes:
+        width: Channels of a token.
+        inner: Channels inside a block's feed-forward network.
+        blocks: How many blocks a forward goes through, those of a control branch among them.
+        hints: How many results of a control branch are held until the others have used them.
+    """
+
+    width: int
+    inner: int
+    blocks: int
+    hints: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Autoencoder:
+    """The shape of what turns pictures into latents and back, several frames at a time.
+
+    Attributes:
+        width: Channels at the picture's full size.
+        encode: The most that lives while it encodes, in pictures of `width` channels.
+        decode: The same while it decodes.
+        space: Pixels of a latent's side.
+        time: Frames of a latent.
+        tile: Side of a tile in pixels, where it works in tiles; None if it cannot.
+    """
+
+    width: int
+    encode: float
+    decode: float
+    space: int = 8
+    time: int = 4
+    tile: int | None = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The shape of a diffusion network whose layers are of many sizes (a UNet): its memory alone.
+
+    Attributes:
+        held: The most values that live while it works, for a square of 2 x 2 latents of a frame.
+        block: Parameters of the largest block that can wait outside the GPU on its own.
+        outside: Parameters outside such blocks.
+        layer: Parameters of its largest layer.
+    """
+
+    held: int
+    block: int
+    outside: int
+    layer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One network of a model: its name in the pipeline, its parameters, and its shape if known."""
+
+    name: str
+    parameters: int
+    shape: Blocks | Layers | Autoencoder | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Distillation:
+    """A LoRA with which a model needs few steps and no guidance: the setting `fast` takes it.
+
+    Attributes:
+        hub: Where it comes from: one file.
+        revision: Pinned commit of that repository; "" where none was checked.
+        licence: Its own, which may be another than the model's.
+        steps: How many it was made for.
+        shift: Of the noise, whatever the size.
+    """
+
+    hub: Hub
+    revision: str
+    licence: str
+    steps: int
+    shift: float
+
+    @property
+    def file(self) -> str:
+        """Path of the file in its folder."""
+        return self.hub.files[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a picture of depth looks like that a model was trained with.
+
+    Attributes:
+        near_is_white: Else black is near.
+        bits: Levels that it is rounded to, 0 for none: a model takes what is not rounded as well,
+            and 8 bits show as steps on a floor.
+    """
+
+    near_is_white: bool = True
+    bits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +239,25 @@ class Card:
         family: Name of its folder under `backend/models`.
         summary: One sentence: what it does and for whom.
         licence: SPDX identifier or name of the licence of its weights (of its code, without any).
-        download_bytes: Size of what has to be downloaded once, 0 for none.
         revision: Pinned revision of its weights (those that ship: `weights.fingerprint`), or the
             version of its code.
         guides: Guides it uses, most important first.
+        stills: How many stills it uses at most, None for all.
         settings: What an artist can set.
         size_multiple: Width and height have to be multiples of this; 1 for any.
         frame_rule: Which numbers of frames it can make.
+        overlap: Frames that a window takes over from the one before, where no setting says so.
         fps: Frame rate it was made for, None for any.
+        native_size: Width and height it was made for, whose area is the most it is asked for; None
+            for any.
+        hub: Where its weights come from; None for those that ship, or for none.
+        parts: Its networks, in the order in which they work.
+        fast: What makes it need few steps; None where nothing does.
+        control: How it is shown depth; None where it is shown none.
         learned: Whether it generates with trained weights (decides the digital source type).
         takes_prompt: Whether the shot's words change what it makes.
         takes_seed: Whether the seed does.
+        follows_camera: Whether what it makes is seen from the shot's cameras.
         phases: The parts of its work that it reports, in order, each with its share of the time;
             the shares add up to 1.
     """
@@ -125,7 +267,6 @@ class Card:
     family: str
     summary: str
     licence: str
-    download_bytes: int
     revision: str
     guides: tuple[str, ...]
     settings: tuple[Setting, ...]
@@ -136,6 +277,14 @@ class Card:
     size_multiple: int = 1
     frame_rule: FrameRule = FrameRule()
     fps: float | None = None
+    native_size: tuple[int, int] | None = None
+    hub: Hub | None = None
+    parts: tuple[Part, ...] = ()
+    fast: Distillation | None = None
+    control: Control | None = None
+    stills: int | None = None
+    overlap: int = 0
+    follows_camera: bool = True
 
     def share_done(self, phase: str, done: int, total: int) -> float | None:
         """Return how much of all its work is done, 0 to 1, when `done` of `total` of `phase` are.
@@ -152,7 +301,31 @@ class Card:
     @property
     def ships_weights(self) -> bool:
         """Whether its weights lie in the family's folder; `revision` is then their fingerprint."""
-        return self.learned and self.download_bytes == 0
+        return self.learned and self.hub is None
+
+    @property
+    def download_bytes(self) -> int:
+        """Size of what has to be downloaded once, 0 for nothing."""
+        return 0 if self.hub is None else self.hub.bytes
+
+    @property
+    def fast_card(self) -> Card:
+        """What is downloaded for `fast`, as a card of its own; only where there is one."""
+        return replace(
+            self,
+            id=f"{self.id}-fast",
+            label=f"{self.label}, {self.fast.steps} steps",
+            licence=self.fast.licence,
+            revision=self.fast.revision,
+            hub=self.fast.hub,
+            parts=(),
+            fast=None,
+        )
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters its networks have together, 0 where the card does not say."""
+        return sum(part.parameters for part in self.parts)
 
     @property
     def digital_source_type(self) -> SourceType:
@@ -195,6 +368,10 @@ class Card:
             "size_multiple": self.size_multiple,
             "frame_rule": self.frame_rule.to_json(),
             "fps": self.fps,
+            "native_size": None if self.native_size is None else list(self.native_size),
+            "parameters": self.parameters,
+            "hub": None if self.hub is None else self.hub.to_json(),
+            "fast_steps": None if self.fast is None else self.fast.steps,
             "settings": [setting.to_json() for setting in self.settings],
         }
 
@@ -210,3 +387,8 @@ def _from_text(text: str, kind: type) -> object:
         except ValueError:
             return text
     return text
+
+
+def weights_variable(model: str) -> str:
+    """Return the environment variable that names a folder of weights for a model's id."""
+    return f"DEPTHSHOT_{re.sub(r'[^A-Z0-9]', '_', model.upper())}_WEIGHTS"

@@ -1,4 +1,4 @@
-"""The weights that ship inside a family's folder, told from damaged or other ones by a fingerprint.
+"""Where a model's weights are, and which ones: those that ship are told by a fingerprint.
 
 A card whose weights ship has their fingerprint as its revision: a take names the very weights it
 was made with, and one that was interrupted never goes on with others. Only the standard library is
@@ -9,28 +9,73 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ModelError
 from .card import Card
+from .card import weights_variable as variable
+from .hub import find_weights
 
 MAX_BYTES = 22_000_000  # of one family's shipped weights, all files together
 _KINDS = (".json", ".safetensors")
 _DIGITS = 12
+_WHOLE_BYTES = 64_000_000  # of a larger file samples are read: minutes of a disk would be lost
+_SAMPLE_BYTES, _SAMPLES = 1_000_000, 32
 _FAMILIES = Path(__file__).resolve().parent
 
 
-def variable(model: str) -> str:
-    """Return the environment variable that names another folder of weights for a model's id."""
-    return f"DEPTHSHOT_{re.sub(r'[^A-Z0-9]', '_', model.upper())}_WEIGHTS"
+def weights_folder(card: Card, *, data: Path | None = None) -> Path:
+    """Return where the weights of a card are.
 
+    That is where `variable` says, else where they ship or were downloaded to.
 
-def weights_folder(card: Card) -> Path:
-    """Return where the weights of a card are: where `variable` says, else where they ship."""
+    Args:
+        card: The card.
+        data: Data folder in which downloads are; None for the user's own.
+
+    Raises:
+        ModelError: they have to be downloaded first.
+    """
     other = os.environ.get(variable(card.id))
-    return Path(other) if other else _FAMILIES / card.family / "weights"
+    if other:
+        return Path(other)
+    if card.hub is not None:
+        return find_weights(card, data=data)
+    return _FAMILIES / card.family / "weights"
+
+
+def required_weights(card: Card, *, data: Path | None = None) -> Path:
+    """Return the folder of the weights of a card with a `hub`, where a take can begin with them.
+
+    Args:
+        card: The card.
+        data: Data folder in which downloads are; None for the user's own.
+
+    Raises:
+        ModelError: they are not on this computer or not whole, or `variable` names no folder.
+    """
+    folder = weights_folder(card, data=data)
+    if not folder.is_dir():
+        raise ModelError(
+            f"{variable(card.id)} names '{folder}', where no folder is; correct it, or clear it to"
+            " download the weights."
+        )
+    return folder
+
+
+def installed(card: Card, *, data: Path | None = None) -> Path | None:
+    """Return the folder of a card's weights; None if they are not on this computer, or it has none.
+
+    It looks at every file of them: panels ask once, and not each time they draw.
+    """
+    if not card.learned:
+        return None
+    try:
+        folder = weights_folder(card, data=data)
+    except ModelError:
+        return None
+    return folder if folder.is_dir() else None
 
 
 def as_installed(card: Card) -> Card:
@@ -41,7 +86,7 @@ def as_installed(card: Card) -> Card:
     Raises:
         ModelError: they cannot be read.
     """
-    if not card.ships_weights or not os.environ.get(variable(card.id)):
+    if not card.learned or not os.environ.get(variable(card.id)):
         return card
     try:
         return replace(card, revision=fingerprint(weights_folder(card)))
@@ -58,15 +103,28 @@ def weights_files(folder: Path) -> list[Path]:
 def fingerprint(folder: Path) -> str:
     """Return the first 12 hexadecimal digits of a SHA-256 of all names and contents in `folder`.
 
+    Of a file above 64 MB the size and 32 parts spread over it stand for the content.
+
     Raises:
         OSError: a file cannot be read.
     """
     digest = hashlib.sha256()
     for path in weights_files(folder):
-        with path.open("rb") as stream:
-            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        content = _digest(path)
         digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
     return digest.hexdigest()[:_DIGITS]
+
+
+def _digest(path: Path) -> str:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        if size <= _WHOLE_BYTES:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256(str(size).encode())
+        for number in range(_SAMPLES):
+            stream.seek((size - _SAMPLE_BYTES) * number // (_SAMPLES - 1))
+            digest.update(stream.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
 
 
 def what_is_wrong(card: Card, folder: Path | None = None) -> str | None:

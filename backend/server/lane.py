@@ -18,6 +18,7 @@ from ..errors import StorageError
 from ..events import Event
 from ..job_row import Job
 from ..jobs import MAX_CRASHES, JobStore
+from ..models.machine import Machine
 from .feed import Feed
 from .process import WorkerProcess
 
@@ -77,6 +78,7 @@ class Lane:
         self._disk_trouble = ""
         self._job: Job | None = None
         self._kill_at: float | None = None
+        self._machine: Machine | None = None
         self._last: Event | None = None  # the end of the job, until the store has it
         self._silent = 0
         self._thread = threading.Thread(target=self._run, name=f"lane {device or 'first'}")
@@ -108,6 +110,10 @@ class Lane:
             job=job.id if job is not None else None,
             why=self._why or self._disk_trouble,
         )
+
+    def machine(self) -> Machine | None:
+        """Return what the worker found when it started, None before it has said it."""
+        return self._machine
 
     def _run(self) -> None:
         self._start_worker()
@@ -183,6 +189,7 @@ class Lane:
 
     def _ready(self, message: dict) -> None:
         self._device, self._state, self._why = message["device"], "ready", ""
+        self._machine = Machine.from_json(message["machine"])
         log.info("worker %d is ready on %s", self._worker.pid, self._device)
         self._on_ready(self._device, message["devices"])
         if self._running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from ..jobs import JobStore
+from ..models.machine import Machine
 from .feed import Feed
 from .lane import Lane, LaneStatus
 
@@ -45,6 +46,14 @@ class Lanes:
     def status(self) -> list[LaneStatus]:
         """Return the state of every device."""
         return [lane.status() for lane in list(self._lanes)]
+
+    def machine(self) -> Machine | None:
+        """Return what the first worker found that has said it, None before that.
+
+        The memory that was free then was free before a model was loaded.
+        """
+        found = (lane.machine() for lane in list(self._lanes))
+        return next((machine for machine in found if machine is not None), None)
 
     def _on_ready(self, device: str, devices: list[str]) -> None:
         with self._lock:

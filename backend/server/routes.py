@@ -24,13 +24,16 @@ from ..job_row import Job
 from ..jobs import JobStore
 from ..marks import software
 from ..models import cards, find_card
-from ..take import DEPTHS, FRAMES, MASKS, TAKE_FILE, frame_name
-from ..wire import GIVEN_ID, MAX_FRAME_NUMBER, PROTOCOL
+from ..models.machine import disk_free
+from ..models.preflight import missing_bytes, preflight
+from ..paths import default_data_dir
+from ..take import DEPTHS, FRAMES, MASKS, PREVIEW_FILE, SHOWN, SHOWN_MASKS, TAKE_FILE, frame_name
+from ..wire import GIVEN_ID, MAX_FRAME_NUMBER, MAX_FRAMES, MAX_SIDE, PROTOCOL
 from .feed import Feed
 from .guard import JSON_TYPE, ZIP_TYPE
 from .lanes import Lanes
 from .leases import Leases
-from .schema import Health, Hello, JobList, Lease, ModelList, Refusal
+from .schema import Health, Hello, JobList, Lease, ModelList, PreflightAnswer, Refusal
 from .upload import Asked, take_in
 
 _KEEPALIVE_SECONDS = 2.0
@@ -133,6 +136,33 @@ def release(client_id: ClientId, service: Serving) -> None:
 def models() -> ModelList:
     """Return the card of every model."""
     return ModelList([card.to_json() for card in cards()])
+
+
+@router.get("/preflight")
+def preflight_model(
+    service: Serving,
+    model: str,
+    width: Annotated[int | None, Query(ge=1, le=MAX_SIDE)] = None,
+    height: Annotated[int | None, Query(ge=1, le=MAX_SIDE)] = None,
+    frames: Annotated[int | None, Query(ge=1, le=MAX_FRAMES)] = None,
+    settings: Annotated[str, Query(max_length=_LONGEST_SETTINGS)] = "{}",
+) -> PreflightAnswer:
+    """Say what a model would cost here; without size and frames, at those it was made for."""
+    card = find_card(model)
+    machine = service.lanes.machine()
+    if machine is None:
+        raise HTTPException(503, "This backend does not know its devices yet; try again soon.")
+    data, asked = default_data_dir(), _settings(settings)
+    found = preflight(
+        card,
+        machine,
+        download=missing_bytes(card, data, asked),
+        disk_free=disk_free(data),
+        size=None if width is None or height is None else (width, height),
+        frames=frames,
+        settings=asked,
+    )
+    return PreflightAnswer(**found.to_json(), machine=machine.to_json())
 
 
 @router.post(
@@ -252,6 +282,24 @@ def get_mask(job: TheJob, frame: Frame, service: Serving) -> FileResponse:
 def get_depth(job: TheJob, frame: Frame, service: Serving) -> FileResponse:
     """Return the depth of a frame, where the model makes it."""
     return _file(service, job, Path(DEPTHS, frame_name(frame, ".exr")), "image/x-exr")
+
+
+@router.get("/shots/{job_id}/preview", response_class=FileResponse)
+def get_preview(job: TheJob, service: Serving) -> FileResponse:
+    """Return a look at what is being made, where the model shows one; another every few steps."""
+    return _file(service, job, Path(PREVIEW_FILE), "image/png")
+
+
+@router.get("/shots/{job_id}/control/{frame}", response_class=FileResponse)
+def get_shown(job: TheJob, frame: Frame, service: Serving) -> FileResponse:
+    """Return what the model was shown of a frame, for models that are shown a video."""
+    return _file(service, job, Path(SHOWN, frame_name(frame)), "image/png")
+
+
+@router.get("/shots/{job_id}/control-mask/{frame}", response_class=FileResponse)
+def get_shown_mask(job: TheJob, frame: Frame, service: Serving) -> FileResponse:
+    """Return which pixels of a frame the model was asked to make."""
+    return _file(service, job, Path(SHOWN_MASKS, frame_name(frame)), "image/png")
 
 
 def _file(service: Service, job: Job, path: Path, media_type: str) -> FileResponse:

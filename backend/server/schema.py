@@ -54,6 +54,32 @@ class ModelList:
 
 
 @dataclass(frozen=True, slots=True)
+class PreflightAnswer:
+    """What a model would cost here, as `python -m backend preflight --json` prints it.
+
+    `sentence` says all of it; the numbers are bytes and seconds. `machine` is what the backend
+    found when it started.
+    """
+
+    model: str
+    verdict: str
+    sentence: str
+    device: str
+    memory_plan: str
+    need: Mapping[str, int]
+    vram_free: int | None
+    ram_free: int
+    disk_free: int
+    download: int
+    licence: str
+    licence_url: str
+    size: list[int]
+    windows: list[int]
+    seconds: float | None
+    machine: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """How long a lease holds; None: the server does not end by itself."""
 

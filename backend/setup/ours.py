@@ -7,6 +7,7 @@ The data folder is whatever an artist has chosen, so a common name says nothing:
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +24,10 @@ _KEPT = rf"(?:once-)?{_HEX}"
 _INSIDE = {
     "captures/uses": re.compile(rf"(?:{_KEPT}|{CAPTURING}|{EXPORTING})\.{_HEX}"),
     "captures": re.compile(rf"captures\.lock|{_KEPT}|{_KEPT}-{_HEX}\.removed|{_HEX}\.partial"),
-    "logs": re.compile(r"setup\.log|server-\d+(?:\.previous)?\.log"),
+    "logs": re.compile(r"(?:setup|weights)\.log|server-\d+(?:\.previous)?\.log"),
     "outbox": re.compile(rf"{_HEX}\.zip"),
     "pending": re.compile(r"[0-9a-f]{16}-[\w-]{1,200}\.(?:json|lock|part)"),
+    "prompts": re.compile(r"\.?[0-9a-f]{64}\.safetensors(?:\.\d+\.part)?"),
     "pip-cache": re.compile(r"http(?:-v\d+)?|wheels|selfcheck|CACHEDIR\.TAG"),
     # Where earlier versions let pip unpack.
     "setup-tmp": re.compile(r"(?:pip-|tmp).+"),
@@ -37,6 +39,12 @@ _IN_STORE = (
     *("jobs", "identity", "identity.part", "owner.lock"),
     *(f"{_TABLE}-shm", f"{_TABLE}-wal", _TABLE),
 )
+# Weights are in the layout of the hub's tools, which an artist's own cache has as well; that these
+# licences were accepted says that it is ours, and so it is the last to go.
+_LICENCES, _LICENCES_LOCK = "licences.json", "licences.lock"
+_REPOSITORY = re.compile(r"models--[\w.-]+")
+_IN_REPOSITORY = ("blobs", "snapshots", "pull.lock")
+_MANIFEST = re.compile(r"[\w.-]+\.json(?:\.part)?")
 _SERVER = re.compile(r"server-\d+\.json(?:\.[0-9a-f]{8})?")
 _TOKEN = re.compile(r"token(?:\.[0-9a-f]{8})?")
 _TOKEN_TEXT = re.compile(rb"[\w-]{40,200}\s*")
@@ -59,6 +67,7 @@ def ours(data: Path) -> list[Path]:
         found += _within(data, data / name, list(names))
     for store in stores(data):
         found += _within(data, store, _of_store(store))
+    found += _within(data, data / "weights", _of_weights(data / "weights"))
     found += _within(data, data / "takes", _of_takes(data / "takes"))
     for entry in _entries(data):
         if _is_our_file(entry):
@@ -69,12 +78,21 @@ def ours(data: Path) -> list[Path]:
 def folders(data: Path) -> list[Path]:
     """Return the folders that Depthshot makes, inner ones first: they go once they are empty."""
     made = [*(data / name for name in _INSIDE), *stores(data), data / "takes"]
+    made += [*repositories(data), data / "weights"]
     return [folder for folder in made if folder.is_dir() and not folder.is_symlink()]
 
 
 def stores(data: Path) -> list[Path]:
     """Return the folders that have the name of a store, each protocol's."""
     return [e for e in _entries(data) if _STORE.fullmatch(e.name) and e.is_dir()]
+
+
+def repositories(data: Path) -> list[Path]:
+    """Return the folders of weights that were downloaded, each repository's."""
+    weights = data / "weights"
+    if weights.is_symlink() or not _has_licences(weights):
+        return []
+    return [e for e in _entries(weights) if _REPOSITORY.fullmatch(e.name) and e.is_dir()]
 
 
 def is_there(path: Path) -> bool:
@@ -101,6 +119,45 @@ def _of_store(store: Path) -> list[Path]:
         lock = [store / "owner.lock"] if is_empty(store / "owner.lock") else []
         return [path for path in (*jobs, *lock) if is_there(path)]
     return [store / name for name in _IN_STORE if is_there(store / name)]
+
+
+def _of_weights(weights: Path) -> list[Path]:
+    if not _has_licences(weights):
+        return []
+    found = []
+    for entry in _entries(weights):
+        if _REPOSITORY.fullmatch(entry.name):
+            inside = (entry / name for name in _IN_REPOSITORY)
+            found += [entry] if entry.is_symlink() else filter(is_there, inside)
+        elif (entry.name == _LICENCES_LOCK and is_empty(entry)) or (
+            entry.name != _LICENCES and _MANIFEST.fullmatch(entry.name) and _is_manifest(entry)
+        ):
+            found.append(entry)
+    return [*found, weights / _LICENCES]
+
+
+def _has_licences(weights: Path) -> bool:
+    """Whether licences were accepted there; an empty list is none."""
+    value = _read_json(weights / _LICENCES)
+    accepted = [isinstance(each, dict) and "licence_url" in each for each in value.values()]
+    return bool(accepted) and all(accepted)
+
+
+def _is_manifest(path: Path) -> bool:
+    value = _read_json(path)
+    # Unfinished, it may be cut anywhere, and nobody else calls a file so there.
+    return path.suffix == ".part" or {"repository", "revision", "files"} <= set(value)
+
+
+def _read_json(path: Path) -> dict:
+    """Return the JSON object in a file; an empty one for whatever else is there."""
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _of_takes(takes: Path) -> list[Path]:

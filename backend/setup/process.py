@@ -20,7 +20,8 @@ _LOOK_SECONDS = 0.1
 _INTERRUPT_SECONDS = 3.0
 # Who has left the group of a program that was ended may hold its output for ever.
 _READ_SECONDS = 1.0
-_NOISE = "Progress "
+# How far it is, several times a second: of pip, and of the backend.
+_NOISE = ("Progress ", '{"seq": 0, "kind": "progress"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Work:
         log: everything they say is appended to this file.
         progress: told their lines; asked whether to go on.
         variables: environment variables on top of the process's own.
+        folder: the programs' working directory; None for the process's own.
         keep_open: file descriptors that they inherit (POSIX): a lock held by one of these is not
             free before the program has ended, even when this process is killed.
     """
@@ -39,6 +41,7 @@ class Work:
     progress: Progress = field(default_factory=Progress)
     variables: Mapping[str, str] = field(default_factory=dict)
     keep_open: tuple[int, ...] = ()
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,7 @@ def _start(command: Sequence[str], work: Work) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
             command,
+            cwd=work.folder,
             env={**clean_environment(), "PYTHONUNBUFFERED": "1", **work.variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -12,7 +12,16 @@ from pathlib import Path
 from ..errors import SetupError
 from ..locks import FileLock
 from . import environment, place
-from .ours import CAPTURING, ENVIRONMENTS, EXPORTING, folders, is_empty, ours, stores
+from .ours import (
+    CAPTURING,
+    ENVIRONMENTS,
+    EXPORTING,
+    folders,
+    is_empty,
+    ours,
+    repositories,
+    stores,
+)
 
 _DOING = {CAPTURING: "capturing a shot", EXPORTING: "exporting"}
 _IN_USE_SECONDS = 5.0  # others look at captures and notes for a moment
@@ -48,10 +57,12 @@ def remove(data: Path, *, before: Callable[[], None] = lambda: None) -> list[Pat
         setup = place.take_lock(data)
         stack.callback(setup.release)
         held = [*_hold_captures(data, stack), *_hold_pending(data, stack)]
+        held += _hold_weights(data, stack)
         before()
         held += _hold_stores(data, stack)
+        made = folders(data)
         shown = _remove_all(data, held)
-        for folder in folders(data):
+        for folder in made:
             _remove_empty(folder)
         setup.remove()
         left = [*sorted(data.iterdir()), *shown]
@@ -62,14 +73,17 @@ def remove(data: Path, *, before: Callable[[], None] = lambda: None) -> list[Pat
 
 def size(data: Path) -> int:
     """Bytes of all that `remove` would remove; what cannot be looked at counts as nothing."""
-    total = 0
+    sizes: dict[object, int] = {}
     with contextlib.suppress(OSError):
         for path in ours(data):
             linked = path.is_symlink()
             for each in (path,) if linked else (path, *path.rglob("*")):
                 with contextlib.suppress(OSError):
-                    total += each.lstat().st_size
-    return total
+                    state = each.lstat()
+                    # A file with several names, as weights have on Windows, is there once.
+                    same = (state.st_dev, state.st_ino) if state.st_nlink > 1 else each
+                    sizes[same] = state.st_size
+    return sum(sizes.values())
 
 
 def discard(path: Path) -> None:
@@ -100,7 +114,7 @@ def _remove_all(data: Path, held: list[_Held]) -> list[Path]:
 
 def _remove_empty(folder: Path) -> None:
     """Remove a folder that has nothing in it; of a linked one the link."""
-    if any(folder.iterdir()):
+    if not folder.is_dir() or any(folder.iterdir()):  # gone with a link that it was behind
         return
     if folder.is_symlink():
         folder.unlink()
@@ -134,6 +148,16 @@ def _hold_pending(data: Path, stack: contextlib.ExitStack) -> list[_Held]:
         raise SetupError(
             f"Another Blender is generating or fetching a take with '{data}'; wait until it has it,"
             " or close that Blender, and remove again."
+        )
+    return held
+
+
+def _hold_weights(data: Path, stack: contextlib.ExitStack) -> list[_Held]:
+    held = _hold((folder / "pull.lock" for folder in repositories(data)), stack)
+    if held is None:
+        raise SetupError(
+            f"Weights are being downloaded into '{data}'; wait until they are there, or stop that,"
+            " and remove again."
         )
     return held
 

@@ -1,0 +1,65 @@
+"""What several commands are given: a shot, a model and its settings."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import SettingError, ShotError
+from ..models import cards
+
+
+def add_shot(parser: argparse.ArgumentParser) -> None:
+    """Add SHOT to a command; see `shot_folder`."""
+    parser.add_argument("shot", type=Path, metavar="SHOT", help="folder of the shot, or a zip")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add --model and --set to a command; see `given_settings`."""
+    default = cards()[0].id
+    parser.add_argument(
+        "--model", default=default, metavar="ID", help=f"one of `models` (default: {default})"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
+        help="a setting of the model; may be given again",
+    )  # fmt: skip
+
+
+def given_settings(pairs: list[str]) -> dict[str, object]:
+    """Return what --set was given, by name; the values are text still.
+
+    Raises:
+        SettingError: one is not NAME=VALUE.
+    """
+    values: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise SettingError(f"--set takes NAME=VALUE, not '{pair}'.")
+        values[name] = value
+    return values
+
+
+@contextlib.contextmanager
+def shot_folder(shot: Path) -> Iterator[Path]:
+    """Yield the folder of a shot, that of a zip as long as this lasts.
+
+    Raises:
+        ShotError: it cannot be read.
+    """
+    try:
+        is_folder = shot.is_dir()
+    except OSError as reason:  # a name that no disk can hold
+        raise ShotError(f"The shot '{shot}' cannot be read: {reason.strerror}.") from reason
+    if is_folder:
+        yield shot
+        return
+    from ..bundle import unpack
+
+    with tempfile.TemporaryDirectory(prefix="depthshot-") as folder:
+        unpack(shot, Path(folder, "shot"))
+        yield Path(folder, "shot")

@@ -1,0 +1,56 @@
+"""`plan`: what a model would do with a shot, before anything is loaded or downloaded."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import textwrap
+
+from ..models import find_card
+from ..models.explain import explanation, summary
+from ..models.plan import make_plan
+from ..wire import read_shot
+from .given import add_model, add_shot, given_settings, shot_folder
+
+_WIDTH, _INDENT = 100, 14
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser("plan", help="say what a model would do with a shot")
+    add_shot(parser)
+    add_model(parser)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--explain", action="store_true", help="say all of it, in words")
+    shown.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a plan: one line, everything in words, or numbers."""
+    card = find_card(options.model)
+    settings = card.check_settings(given_settings(options.settings))
+    with shot_folder(options.shot) as folder:
+        shot = read_shot(folder)
+    plan = make_plan(card, shot, settings)
+    if not options.json:
+        sys.stdout.write(summary(card, shot, plan) + "\n")
+    if options.explain:
+        for statement in explanation(card, shot, plan, settings=settings):
+            sys.stdout.write(_paragraph(statement.topic, statement.text) + "\n")
+    if options.json:
+        numbers = {"model": card.id, "settings": settings, **plan.to_json(shot)}
+        json.dump(numbers, sys.stdout, indent=1)
+        sys.stdout.write("\n")
+    return 0
+
+
+def _paragraph(topic: str, text: str) -> str:
+    return textwrap.fill(
+        text,
+        width=_WIDTH,
+        initial_indent=f"{topic:<{_INDENT}}",
+        subsequent_indent=" " * _INDENT,
+        break_on_hyphens=False,
+    )

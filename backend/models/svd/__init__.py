@@ -1,0 +1,21 @@
+"""Stable Video Diffusion: a still set in motion, with no say over the camera and no words."""
+
+from __future__ import annotations
+
+from ..card import Card
+from ..interface import Model
+from .cards import CARDS
+
+__all__ = ["CARDS", "load_model"]
+
+
+def load_model(card: Card, *, device: str) -> Model:
+    """Load the weights that were downloaded, or those that the card's variable names."""
+    import torch
+
+    from ..video.job import VideoModel
+    from ..weights import weights_folder
+    from .generator import SvdGenerator
+
+    generator = SvdGenerator(card, weights_folder(card), device=torch.device(device))
+    return VideoModel(card, generator, device=device)

@@ -1,0 +1,204 @@
+"""A pipeline in memory: held by the best plan that fits, and by the next one when that was wrong.
+
+What a plan needs is reckoned and not measured, and other programs use the same GPU. So running out
+of memory is not the end of a job: everything is freed, the next plan is taken, the same window is
+made again, and the artist is told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psutil
+import torch
+from diffusers import DiffusionPipeline
+
+from ...errors import SettingError
+from ..card import Card
+from ..device_errors import is_out_of_memory
+from ..memory import CUDA, MemoryPlan, choose_plan, find_plan, next_plan, plans_for
+from .options import AUTO
+from .place import free_memory, place, release
+from .quick import Quick
+from .window import Report, WindowTask
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that is done to the weights of a pipeline, and can't be taken back.
+
+    Attributes:
+        name: Tells it from others.
+        apply: Does it to a pipeline on the CPU.
+    """
+
+    name: str
+    apply: Callable[[DiffusionPipeline], None]
+
+
+class Held:
+    """One pipeline on one device."""
+
+    def __init__(
+        self, card: Card, load: Callable[[], DiffusionPipeline], *, device: torch.device
+    ) -> None:
+        """Load the pipeline; it is placed when it is used.
+
+        Args:
+            card: The model.
+            load: Returns the pipeline on the CPU; asked again where weights were rounded and a
+                later job wants them exact.
+            device: Where it works.
+        """
+        self._card, self._load, self._device = card, load, device
+        self._pipeline: DiffusionPipeline | None = load()
+        self._placed: MemoryPlan | None = None
+        self._rounded = False  # whether its weights are in 8 bits, wherever they are
+        self._changed: Change | None = None
+        self._wanted: Change | None = None
+        self._quick = Quick(self._device)
+        # What ran out before is not tried again for the same, where the choice is ours.
+        self._ran_out: dict[tuple[tuple[int, int], int], MemoryPlan] = {}
+        self._used: list[MemoryPlan] = []  # in this job, in order
+
+    def run(
+        self,
+        task: WindowTask,
+        report: Report,
+        work: Callable[[DiffusionPipeline], T],
+        *,
+        change: Change | None = None,
+    ) -> T:
+        """Return what `work` makes with the pipeline; it may be called several times.
+
+        Args:
+            task: What is made; its size and length, and its setting `memory`, decide the plan.
+            report: Told of a plan that was not enough.
+            work: Makes it.
+            change: What has to have been done to the weights; None for those that were loaded.
+
+        Raises:
+            SettingError: the plan that was asked for is not for this device.
+            MemoryError, torch.OutOfMemoryError: the last plan ran out of memory as well.
+        """
+        self._wanted = change
+        size, frames = task.size, len(task.frames)
+        plan = self._choose(task)
+        while True:
+            try:
+                self._change()
+                self._place(plan)
+                self._quick.prepare(self._pipeline, plan, task, report)
+                made = work(self._pipeline)
+                self._note(plan, report)
+                return made
+            except (MemoryError, RuntimeError) as reason:
+                if self._quick.forgive(self._pipeline, reason, report):
+                    continue
+                if not is_out_of_memory(reason):
+                    raise
+                later = next_plan(self._card, plan, self._device.type, size=size, frames=frames)
+                if later is None:
+                    self.put_away()
+                    raise
+                _log.warning("out of memory with the plan %s: %s", plan.id, reason)
+            # Not in the `except`: its traceback holds what the memory was full of.
+            report.warn(
+                f"The memory of the GPU was full with “{plan.label}”, so it went on with"
+                f" “{later.label}”."
+            )
+            self._ran_out[size, frames] = plan = later
+
+    def rest(self) -> None:
+        """Give back what a job needed; the model stays where it is, for the next one."""
+        self._used = []
+        free_memory(self._device)
+
+    def put_away(self) -> None:
+        """Take the pipeline off the device."""
+        if self._pipeline is not None:  # placed, or in part where placing failed
+            release(self._pipeline, self._device)
+        self._placed = None
+
+    def _note(self, plan: MemoryPlan, report: Report) -> None:
+        if plan not in self._used:
+            self._used.append(plan)
+        report.record("memory_plans", [each.id for each in self._used])
+
+    def _choose(self, task: WindowTask) -> MemoryPlan:
+        """Return the plan to begin with: within a job never a better one than before.
+
+        Raises:
+            SettingError: the one that was asked for is not for this device.
+        """
+        wanted = str(task.settings["memory"])
+        plans = plans_for(self._device.type)
+        size, frames = task.size, len(task.frames)
+        if wanted == AUTO:
+            vram, ram = self._free()
+            found = choose_plan(
+                self._card, self._device.type, size=size, frames=frames, vram=vram, ram=ram
+            )
+            # The last may still work where none seems to: what is needed is reckoned.
+            possible = [found or plans[-1], self._ran_out.get((size, frames), plans[0])]
+        else:
+            possible = [find_plan(wanted)]
+            if possible[0] not in plans:
+                names = ", ".join((AUTO, *(each.id for each in plans)))
+                raise SettingError(
+                    f"The memory plan '{wanted}' is not for the device '{self._device}'; for it"
+                    f" there are: {names}."
+                )
+        return max((*possible, *self._used), key=plans.index)
+
+    def _free(self) -> tuple[int, int]:
+        """Return the bytes of the GPU and of the computer that are free or held by this model."""
+        ram = psutil.virtual_memory().available + psutil.Process().memory_info().rss
+        if self._device.type != CUDA:
+            return ram, ram
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return free + torch.cuda.memory_reserved(self._device), ram
+
+    def _change(self) -> None:
+        """See that what is wanted was done to the weights, and nothing else."""
+        name, before = (each.name if each else "" for each in (self._wanted, self._changed))
+        if self._pipeline is not None and name == before:
+            return
+        if self._pipeline is None or self._changed is not None or self._rounded:
+            self._load_again()
+            return
+        self.put_away()
+        self._apply()
+
+    def _apply(self) -> None:
+        if self._wanted is None:
+            return
+        pipeline, self._pipeline = self._pipeline, None  # what is done in part is of no use
+        self._wanted.apply(pipeline)
+        self._pipeline, self._changed = pipeline, self._wanted
+
+    def _load_again(self) -> None:
+        self.put_away()
+        self._pipeline = None  # before the next is loaded: two may not fit
+        self._changed, self._rounded = None, False
+        free_memory(self._device)
+        self._pipeline = self._load()
+        self._quick = Quick(self._device)
+        self._apply()
+
+    def _place(self, plan: MemoryPlan) -> None:
+        if plan is self._placed:
+            return
+        if self._rounded and not plan.fp8:
+            self._load_again()
+        self._placed = None
+        self._rounded = self._rounded or plan.fp8
+        place(self._pipeline, plan, self._device)
+        self._placed = plan

@@ -1,0 +1,130 @@
+"""The parts of a stock diffusers pipeline on disk, loaded one by one.
+
+A folder is what diffusers' `save_pretrained` writes: `model_index.json` and a folder for each
+part. The classes are named by the family and never by the files: `model_index.json` must not choose
+what is imported. Only safetensors are read, nothing is asked of a network, and a part that a job
+does not need (a text encoder whose words are known) is not loaded at all.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers.utils import logging as transformers_logging
+
+from ...errors import ModelError
+from ..card import Card
+from ..device_errors import is_out_of_memory
+from ..snapshot import is_safetensors
+
+T = TypeVar("T")
+
+transformers_logging.disable_progress_bar()  # a bar for each part tells an artist nothing
+
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError)
+
+
+def read_index(card: Card, folder: Path, pipeline: str) -> dict[str, object]:
+    """Return the index of a folder of weights.
+
+    Args:
+        card: The model, named in messages.
+        folder: Where its weights are.
+        pipeline: Name of the pipeline's class that the index has to name.
+
+    Raises:
+        ModelError: there is none, or it is another pipeline's.
+    """
+    index = read_config(card, folder / "model_index.json")
+    found = index.get("_class_name")
+    if found != pipeline:
+        raise unusable(card, folder / "model_index.json", f"belongs to {found}, not to {pipeline}")
+    return index
+
+
+def read_config(card: Card, file: Path) -> dict[str, object]:
+    """Return the object in a JSON file of a folder of weights.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as reason:
+        raise unusable(card, file, "is missing") from reason
+    except (OSError, ValueError) as reason:
+        raise unusable(card, file, "cannot be read") from reason
+    if not isinstance(content, dict):
+        raise unusable(card, file, "cannot be read")
+    return content
+
+
+def load_part(card: Card, folder: Path, kind: type[T], **options: object) -> T:
+    """Return one part, by the `from_pretrained` of its class.
+
+    Args:
+        card: The model, named in messages.
+        folder: The part's own folder.
+        kind: Its class.
+        **options: Passed on, such as `dtype`.
+
+    Raises:
+        ModelError: it is missing, damaged, another class's, or no safetensors.
+        MemoryError: it is too large for this computer.
+    """
+    if not folder.is_dir():
+        raise unusable(card, folder, "is missing")
+    for file in sorted(folder.glob("*.safetensors")):
+        _check_header(card, file)
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, **options)
+    except _UNREADABLE as reason:
+        raise _why_not_loaded(card, folder, reason) from reason
+
+
+def load_tensors(card: Card, file: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of one safetensors file by name, on the CPU.
+
+    Raises:
+        ModelError: it is missing or damaged, or no safetensors.
+        MemoryError: it is too large for this computer.
+    """
+    if not file.is_file():
+        raise unusable(card, file, "is missing")
+    _check_header(card, file)
+    try:
+        return load_file(file)
+    except _UNREADABLE as reason:
+        raise _why_not_loaded(card, file, reason) from reason
+
+
+def unusable(card: Card, file: Path, what: str) -> ModelError:
+    """Return the error of a file of a model's weights that is not as it has to be."""
+    return ModelError(
+        f"The weights of '{card.id}' cannot be used, because '{file}' {what}; remove them and"
+        " download them again, or name another folder."
+    )
+
+
+def _check_header(card: Card, file: Path) -> None:
+    try:
+        whole = is_safetensors(file)
+    except OSError as reason:
+        raise unusable(card, file, f"cannot be read ({reason.strerror or reason})") from reason
+    if not whole:
+        raise unusable(card, file, "is no safetensors file, whatever its name says")
+
+
+def _why_not_loaded(card: Card, file: Path, reason: Exception) -> ModelError | MemoryError:
+    if is_out_of_memory(reason):  # nothing is damaged: the worker says that there is too little
+        return MemoryError(str(reason))
+    return unusable(card, file, f"cannot be loaded ({_first_line(reason)})")
+
+
+def _first_line(reason: Exception) -> str:
+    return next((line for line in str(reason).splitlines() if line.strip()), type(reason).__name__)

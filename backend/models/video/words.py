@@ -1,0 +1,162 @@
+"""Words to embeddings, kept on disk: a text encoder is often larger than the model it serves.
+
+Kept in `<data>/prompts/` as safetensors, named by a hash of the model's revision and the words.
+What is damaged there is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from ...paths import default_data_dir, make_private
+from ..card import Card
+from ..device_errors import is_out_of_memory
+from .parts import load_part
+from .place import place_text
+from .window import Report
+
+_log = logging.getLogger(__name__)
+
+FOLDER = "prompts"
+_SAID = "said"  # in the metadata
+_KEPT = 500  # files; the one used longest ago goes first
+
+
+@dataclass(frozen=True, slots=True)
+class TextParts:
+    """What turns words into embeddings."""
+
+    tokenizer: PreTrainedTokenizerBase
+    encoder: PreTrainedModel
+
+
+def load_text_parts(
+    card: Card, folder: Path, encoder: type[PreTrainedModel], *, dtype: torch.dtype
+) -> TextParts:
+    """Return the tokenizer and the text encoder of a folder of weights, on the CPU.
+
+    Args:
+        card: The model, named in messages.
+        folder: Its weights.
+        encoder: Class of the text encoder.
+        dtype: Of the text encoder.
+
+    Raises:
+        ModelError: something is missing or damaged.
+        MemoryError: it is too large for this computer.
+    """
+    return TextParts(
+        load_part(card, folder / "tokenizer", AutoTokenizer, trust_remote_code=False),
+        load_part(card, folder / "text_encoder", encoder, dtype=dtype, use_safetensors=True).eval(),
+    )
+
+
+def embedded(
+    card: Card,
+    texts: tuple[str, ...],
+    encode: Callable[[Callable[[str], None]], dict[str, torch.Tensor]],
+    *,
+    report: Report,
+) -> dict[str, torch.Tensor]:
+    """Return embeddings of words, from disk where they were made before.
+
+    Args:
+        card: The model; its revision is a part of the name.
+        texts: All words that decide what the embeddings are.
+        encode: Makes them, on any device; it is given what it tells the artist with.
+        report: Told the same each time, also where they come from the disk.
+
+    Returns:
+        Tensors by name, on the CPU.
+    """
+    words = "\0".join((card.id, card.revision, *texts))
+    file = default_data_dir() / FOLDER / f"{hashlib.sha256(words.encode()).hexdigest()}.safetensors"
+    found = _read(file)
+    if found is None:
+        said: list[str] = []
+        made = {name: value.cpu().contiguous() for name, value in encode(said.append).items()}
+        found = made, said
+        _write(file, *found)
+    tensors, sentences = found
+    for sentence in sentences:
+        report.warn(sentence)
+    return tensors
+
+
+def encode_on(
+    text: TextParts, device: torch.device, embed: Callable[[TextParts], dict[str, torch.Tensor]]
+) -> dict[str, torch.Tensor]:
+    """Return what `embed` makes with the text encoder on a device, layer by layer if need be.
+
+    Args:
+        text: On the CPU; nothing else is on the device.
+        device: Where the encoder works.
+        embed: May be called twice.
+
+    Raises:
+        MemoryError, torch.OutOfMemoryError: not even a layer fits.
+    """
+    try:
+        return embed(TextParts(text.tokenizer, place_text(text.encoder, device)))
+    except (MemoryError, RuntimeError) as reason:
+        if not is_out_of_memory(reason):
+            raise
+    # Not in the `except`: its traceback holds what the memory was full of.
+    text.encoder.to("cpu")
+    return embed(TextParts(text.tokenizer, place_text(text.encoder, device, free=0)))
+
+
+def say_if_cut(
+    tokenizer: PreTrainedTokenizerBase, words: str, *, longest: int, say: Callable[[str], None]
+) -> None:
+    """Say which words a model does not read, that reads so many tokens."""
+    ids = tokenizer(words, add_special_tokens=True).input_ids
+    if len(ids) > longest:
+        cut = tokenizer.decode(ids[longest - 1 :], skip_special_tokens=True).strip()
+        say(
+            f"The words are too long for this model, which reads {longest} tokens; left out was:"
+            f" “{cut}”."
+        )
+
+
+def _read(file: Path) -> tuple[dict[str, torch.Tensor], list[str]] | None:
+    """Return the tensors and what was said when they were made."""
+    if not file.is_file():
+        return None
+    try:
+        with safe_open(file, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            said = json.loads((stored.metadata() or {}).get(_SAID, "[]"))
+    except (OSError, SafetensorError, ValueError) as reason:
+        _log.warning("%s is made anew (%s)", file, reason)
+        return None
+    with contextlib.suppress(OSError):  # read-only: it is no longer known which was used last
+        file.touch()
+    return tensors, said
+
+
+def _write(file: Path, tensors: dict[str, torch.Tensor], said: list[str]) -> None:
+    """Write, so that a file is whole or absent; without it the next job encodes again."""
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        make_private(file.parent)
+        part.write_bytes(save(tensors, metadata={_SAID: json.dumps(said)}))
+        part.replace(file)
+        kept = sorted(file.parent.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+        for old in kept[:-_KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError as reason:
+        _log.warning("the words' embeddings are not kept in %s (%s)", file.parent, reason)
+        part.unlink(missing_ok=True)

@@ -1,0 +1,163 @@
+"""Wan VACE makes one window: words, conditions, the stock pipeline, frames."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from diffusers import UniPCMultistepScheduler, WanVACEPipeline
+from transformers import UMT5EncoderModel
+
+from ..card import Card
+from ..video.held import Change, Held
+from ..video.steps import tell_steps
+from ..video.window import DECODING, ENCODING, Report, WindowTask
+from ..video.words import TextParts, embedded, encode_on, load_text_parts, say_if_cut
+from ..weights import weights_folder
+from .conditions import show
+from .latents import COLOURS
+from .load import fuse_lora, load_pipeline
+
+LONGEST_PROMPT = 512  # tokens; what the models were trained with
+# Said where an artist says nothing of what is not wanted: without any, such models tend to these.
+NEGATIVE = (
+    "static, blurred details, subtitles, watermark, worst quality, low quality, JPEG artifacts,"
+    " flicker, deformed, overexposed"
+)
+# From this area on, noise has to be shifted further (Wan 2.1's own settings for 480p and 720p).
+_LARGE_AREA = 600_000
+_SHIFT, _LARGE_SHIFT = 3.0, 5.0
+
+
+class WanVaceGenerator:
+    """The stock pipeline, kept warm; see `video.window.Generator`."""
+
+    def __init__(
+        self,
+        card: Card,
+        folder: Path,
+        *,
+        device: torch.device,
+        load: Callable[[], WanVACEPipeline] | None = None,
+    ) -> None:
+        """Load everything but what reads words.
+
+        Args:
+            card: The model.
+            folder: Its weights.
+            device: Where it works.
+            load: Returns the pipeline, without what reads words; None reads it from the folder.
+
+        Raises:
+            ModelError: something is missing or damaged.
+        """
+        self._card, self._folder, self._device = card, folder, device
+        self._dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+        self._held = Held(card, load or self._load, device=device)
+        self._words: dict[str, torch.Tensor] = {}
+
+    def read_words(self, prompt: str, negative: str, report: Report) -> None:
+        """See `video.window.Generator`; the text encoder is loaded only for words that are new."""
+        negative = negative or NEGATIVE
+        self._words = embedded(
+            self._card,
+            (prompt, negative),
+            lambda say: self._encode(prompt, negative, say),
+            report=report,
+        )
+
+    def make(self, task: WindowTask, report: Report) -> torch.Tensor:
+        """See `video.window.Generator`."""
+        video, mask = show(task, self._card.control)
+        for frame, picture, wanted in zip(task.frames, video, mask, strict=True):
+            if not frame.kept:
+                report.shown(frame.index, picture, wanted)
+        return self._held.run(
+            task,
+            report,
+            lambda pipeline: self._make(pipeline, task, report, video, mask),
+            change=self._few_steps(task),
+        )
+
+    def rest(self) -> None:
+        """See `video.window.Generator`."""
+        self._held.rest()
+
+    def _few_steps(self, task: WindowTask) -> Change | None:
+        """Return how the weights come to need few steps; None where that is not asked for.
+
+        Raises:
+            ModelError: what it takes is not on this computer, or is damaged.
+        """
+        if not task.settings.get("fast"):
+            return None
+        card = self._card.fast_card
+        folder = weights_folder(card)
+        return Change("fast", lambda pipeline: fuse_lora(card, folder, pipeline))
+
+    def _load(self) -> WanVACEPipeline:
+        pipeline = load_pipeline(self._card, self._folder, dtype=self._dtype)
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def _make(
+        self,
+        pipeline: WanVACEPipeline,
+        task: WindowTask,
+        report: Report,
+        video: torch.Tensor,
+        mask: torch.Tensor,
+    ) -> torch.Tensor:
+        settings = task.settings
+        width, height = task.size
+        steps, guidance = int(settings["steps"]), float(settings["guidance"])
+        shift = _LARGE_SHIFT if width * height > _LARGE_AREA else _SHIFT
+        if settings.get("fast"):
+            steps, guidance, shift = self._card.fast.steps, 1.0, self._card.fast.shift
+        pipeline.scheduler = UniPCMultistepScheduler.from_config(
+            pipeline.scheduler.config, flow_shift=shift
+        )
+
+        report.progress(ENCODING, 0, 1)
+        made = pipeline(
+            prompt_embeds=self._words["prompt"].to(self._device),
+            negative_prompt_embeds=self._words["negative"].to(self._device),
+            video=video[None],
+            mask=mask[None],
+            conditioning_scale=float(settings["guidance_strength"]),
+            height=height,
+            width=width,
+            num_frames=len(task.frames),
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            generator=torch.Generator("cpu").manual_seed(task.seed),
+            output_type="pt",
+            callback_on_step_end=tell_steps(report, steps, colours=COLOURS),
+            callback_on_step_end_tensor_inputs=["latents"],
+        ).frames[0]
+        report.progress(DECODING, 1, 1)
+        return made.float().cpu()
+
+    def _encode(
+        self, prompt: str, negative: str, say: Callable[[str], None]
+    ) -> dict[str, torch.Tensor]:
+        text = load_text_parts(self._card, self._folder, UMT5EncoderModel, dtype=self._dtype)
+        for words in (prompt, negative):
+            say_if_cut(text.tokenizer, words, longest=LONGEST_PROMPT, say=say)
+        self._held.put_away()  # both together would need more than either
+        return encode_on(text, self._device, lambda on: self._embed(on, prompt, negative))
+
+    def _embed(self, text: TextParts, prompt: str, negative: str) -> dict[str, torch.Tensor]:
+        reader = WanVACEPipeline(
+            tokenizer=text.tokenizer,
+            text_encoder=text.encoder,
+            vae=None,
+            scheduler=None,
+            transformer=None,
+            transformer_2=None,
+        )
+        wanted, unwanted = reader.encode_prompt(
+            prompt, negative, max_sequence_length=LONGEST_PROMPT, device=self._device
+        )
+        return {"prompt": wanted.cpu(), "negative": unwanted.cpu()}
