@@ -29,10 +29,12 @@ class Row:
     Attributes:
         status: Of that answer; None where asking would end the server.
         content: What the request carries.
+        query: Behind the path.
     """
 
     status: int | None
     content: str | None = None
+    query: str = ""
 
 
 ROUTES = {
@@ -42,7 +44,8 @@ ROUTES = {
     ("PUT", "/v1/clients/{client_id}"): Row(200),
     ("DELETE", "/v1/clients/{client_id}"): Row(204),
     ("GET", "/v1/models"): Row(200),
-    ("POST", "/v1/shots"): Row(422, ZIP),  # no zip in it
+    ("GET", "/v1/preflight"): Row(200, query="?model=projection"),
+    ("POST", "/v1/shots"): Row(422, ZIP, "?model=projection"),  # no zip in it
     ("GET", "/v1/shots"): Row(200),
     ("GET", "/v1/shots/{job_id}"): Row(404),
     ("DELETE", "/v1/shots/{job_id}"): Row(404),
@@ -52,6 +55,9 @@ ROUTES = {
     ("GET", "/v1/shots/{job_id}/frames/{frame}"): Row(404),
     ("GET", "/v1/shots/{job_id}/masks/{frame}"): Row(404),
     ("GET", "/v1/shots/{job_id}/depth/{frame}"): Row(404),
+    ("GET", "/v1/shots/{job_id}/preview"): Row(404),
+    ("GET", "/v1/shots/{job_id}/control/{frame}"): Row(404),
+    ("GET", "/v1/shots/{job_id}/control-mask/{frame}"): Row(404),
     ("GET", "/v1/openapi.json"): Row(200),
     ("HEAD", "/v1/openapi.json"): Row(200),
 }
@@ -102,6 +108,9 @@ QUERIES = {
         '{"\\ud800": 1}', '{"fill": "\\ud800"}', '{"../x": 1}', " " * 30_000,
     ),
     "seed": ("-1", "x", "1.5", "9" * 30, ""),
+    "width": ("-1", "0", "x", "1.5", "9" * 30, ""),
+    "height": ("-1", "0", "x", "1.5", "9" * 30, ""),
+    "frames": ("-1", "0", "x", "1.5", "9" * 30, ""),
     "format": ("", "nope", "../png8", "\0", "x" * 5_000),
     "job": ("1", "../" + "0" * 29, "A" * 32, "0" * 33, "\0" * 32, "x" * 5_000),
 }  # fmt: skip

@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import psutil
 
 from backend.client import Backend, JobEvents
 from backend.events import Event
 from backend.rendezvous import read_server
+from backend.take import verify_take
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,3 +87,19 @@ def frame_files(folder: Path) -> dict[str, bytes]:
         for kind in ("frames", "mask")
         for path in sorted((folder / kind).iterdir())
     }
+
+
+def assert_alike(first: Path, second: Path) -> None:
+    """Two takes of the same job by two processes: the same files, pictures but for rounding.
+
+    Processes may add up with other numbers of threads, and so in another order.
+    """
+    takes = verify_take(first), verify_take(second)
+    assert takes[0].files.keys() == takes[1].files.keys()
+    for path in takes[0].files:
+        if path.endswith(".png"):
+            pictures = []
+            for folder in (first, second):
+                with PIL.Image.open(folder / path) as image:
+                    pictures.append(np.asarray(image).astype(np.int64))
+            assert np.abs(pictures[0] - pictures[1]).max() <= 2, path

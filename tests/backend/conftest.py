@@ -16,6 +16,8 @@ from backend.rendezvous import read_server
 from tests.analytic import analytic_shot
 from tests.backend.sent import FRAMES
 from tests.backends import all_events, running_backend
+from tests.hub_server import TinyHub, running_hub
+from tests.hubs import model_files
 
 # HYPOTHESIS_PROFILE=ci makes all cases of test_fuzz.py (20 times `max_examples`), the same each
 # time; the default makes a twentieth of them, and others each time.
@@ -79,3 +81,30 @@ def done(backend: Backend, place: Path) -> str:
     job_id = backend.submit(place / "shot.zip", model="projection", settings={"fill": True}, seed=9)
     assert all_events(backend.follow(job_id))[-1].kind == "done"
     return job_id
+
+
+@pytest.fixture
+def hub_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TinyHub]:
+    """A hub that the library asks, and nobody signed in."""
+    from huggingface_hub import constants  # late: most of the backend's tests do without
+
+    from backend.models import pull
+
+    with running_hub(model_files()) as here:
+        monkeypatch.setattr(constants, "ENDPOINT", here.url)
+        template = here.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+        monkeypatch.setattr(pull, "_PAUSES", (0.0, 0.0))
+        for name in (
+            "HF_TOKEN",
+            "HUGGING_FACE_HUB_TOKEN",
+            "HF_HUB_OFFLINE",
+            "TRANSFORMERS_OFFLINE",
+        ):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        for name in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "HF_HUB_DISABLE_XET"):
+            monkeypatch.setenv(name, "1")  # so that what `pull` sets is gone after the test
+        yield here

@@ -161,7 +161,7 @@ def test_who_asks_as_the_client_does_is_answered(server):
         route: ask(
             server,
             route[0],
-            filled(route[1]) + ("?model=projection" if row.content == ZIP else ""),
+            filled(route[1]) + row.query,
             headers={"Content-Type": row.content},
             body=None if row.content is None else b"no zip",
         ).status

@@ -53,7 +53,10 @@ def test_what_a_card_takes_is_told_to_programs():
     card = replace(
         PROJECTION,
         takes_prompt=True,
-        settings=(Setting("steps", "Steps", 4, "How many.", least=1, most=8, unless="mean"),),
+        settings=(
+            Setting("steps", "Steps", 4, "How many.", least=1, most=8, unless="mean"),
+            Setting("mean", "Mean", False, "The mean of all.", advanced=True),
+        ),
     )
     value = card.to_json()
     assert (value["takes_prompt"], value["takes_seed"]) == (True, False)
@@ -61,6 +64,7 @@ def test_what_a_card_takes_is_told_to_programs():
         "name": "steps", "label": "Steps", "type": "int", "default": 4, "help": "How many.",
         "least": 1, "most": 8, "unless": "mean",
     }  # fmt: skip
+    assert value["settings"][1]["advanced"] is True
 
 
 @pytest.mark.parametrize("card", cards(), ids=by_id)

@@ -31,6 +31,7 @@ REACHABLE = (
     "marks",
     "models",
     "paths",
+    "png",
     "remote",
     "rendezvous",
     "running",
@@ -38,7 +39,7 @@ REACHABLE = (
     "take",
     "wire",
 )
-# What trains and what is trained also run where there is torch and little else: on a lent machine,
+# What trains and what is trained also run where there is torch and little else: on a rented GPU,
 # in another Python.
 PORTABLE = (
     "backend/models/draft/condition.py",
@@ -50,7 +51,7 @@ PORTABLE = (
     "backend/training/",
 )
 PORTABLE_NEEDS = {"torch", "numpy", "diffusers", "safetensors"}
-PORTABLE_OWN = (*REACHABLE, "png", "projection", "training")
+PORTABLE_OWN = (*REACHABLE, "projection", "training")
 # Reads rendered shots, once, where the whole backend is; its command imports it late.
 NOT_PORTABLE = "backend/training/prepare.py"
 # Loading any of these would need the backend's environment.

@@ -1,5 +1,6 @@
 """The routes over real HTTP: shots in, events and files out, and every way of being refused."""
 
+import dataclasses
 import inspect
 import io
 import json
@@ -14,6 +15,9 @@ import pytest
 from backend.client import Backend
 from backend.errors import BackendLost, RequestRefused, SettingError, TakeError
 from backend.events import Event
+from backend.models import find_card
+from backend.models.machine import Machine, look
+from backend.models.preflight import preflight
 from backend.rendezvous import read_server
 from backend.take import read_take, verify_take
 from tests.backend.sent import FRAMES, job_folders, post, refusal
@@ -144,6 +148,43 @@ def test_health_says_what_each_device_does(backend):
     health = backend.health()
     assert (health["why"], health["queued"], health["clients"]) == ("", 0, 1)
     assert [device["state"] for device in health["devices"]] == ["ready"] * len(health["devices"])
+
+
+def test_a_model_is_told_before_it_is_loaded(backend, wire):
+    wait_until(lambda: backend.health()["state"] == "ready")
+    asked = {"size": (1920, 1080), "frames": 200, "settings": {"size": "720p", "steps": 4}}
+    found = backend.preflight("wan-vace-1.3b", **asked)
+    machine = look(found["device"])
+    wanted = preflight(
+        find_card("wan-vace-1.3b"),
+        dataclasses.replace(machine, ram_free=found["ram_free"]),
+        download=found["download"],
+        disk_free=found["disk_free"],
+        **asked,
+    )
+    machine = Machine.from_json(found.pop("machine"))
+    assert (machine.device, machine.ram_free) == (found["device"], found["ram_free"])
+    assert found == json.loads(json.dumps(wanted.to_json()))
+    assert found["download"] > 10**9
+    own = wire.json("GET", "/v1/preflight?model=draft")
+    assert (own["verdict"], own["model"]) == ("fits", "draft")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("model=none", "There is no model 'none'"),
+        ("model=draft&settings=[]", "'settings' must be a JSON object"),
+        ("model=draft&settings=%7B%22stepz%22:1%7D", "has no setting 'stepz'"),
+        ("model=draft&width=0&height=9", "width"),
+        ("model=wan-vace-1.3b&frames=99&settings=%7B%22window%22:5%7D", "make nothing new"),
+    ],
+)
+def test_what_cannot_be_told_is_refused(backend, wire, query, sentence):
+    wait_until(lambda: backend.health()["state"] == "ready")
+    status, said = refusal(wire, "GET", f"/v1/preflight?{query}")
+    assert status == 422
+    assert sentence in said
 
 
 def test_the_openapi_document_describes_routes_and_answers(wire):

@@ -39,6 +39,11 @@ FOREIGN = [
     "pip-cache/readme.txt",
     "setup-tmp/draft.blend",
     "takes/shot-001/0001.png",
+    "weights/licences.json",
+    "weights/models--stabilityai--some/blobs/0123",
+    "weights/models--stabilityai--some/snapshots/0123/model.safetensors",
+    "weights/some.json",
+    "prompts/list.safetensors",
     "token",
     "server-1.json",
     "start.lock",
@@ -57,6 +62,10 @@ def put(data: Path, name: str, content: str = "") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
     return path
+
+
+LICENCES = '{"a-model": {"licence": "MIT", "licence_url": "https://example.org", "revision": "0"}}'
+REPOSITORY = "weights/models--someone--a.model"
 
 
 def fill(data: Path) -> None:
@@ -92,6 +101,16 @@ def fill(data: Path) -> None:
     put(data, "token.0a1b2c3d")
     put(data, "start.lock")
     put(data, "takes/.used-names", "shot-001\n")
+    put(data, f"prompts/{NAME * 2}.safetensors", "words")
+    put(data, f"prompts/.{NAME * 2}.safetensors.123.part", "words")
+    put(data, "weights/licences.json", LICENCES)
+    put(data, "weights/a-model.json", '{"repository": "someone/a", "revision": "0", "files": {}}')
+    put(data, "weights/b-model.json.part", '{"repo')
+    put(data, f"{REPOSITORY}/pull.lock")
+    put(data, f"{REPOSITORY}/blobs/{NAME}.incomplete", "some")
+    link = put(data, f"{REPOSITORY}/blobs/{NAME}", "weights")
+    (data / REPOSITORY / "snapshots" / "0" / "vae").mkdir(parents=True)
+    (data / REPOSITORY / "snapshots" / "0" / "vae" / "model.safetensors").symlink_to(link)
 
 
 def everything(data: Path) -> list[str]:
@@ -120,11 +139,39 @@ def test_nothing_goes_by_an_everyday_name(data):
 def test_beside_somebodys_work_ours_goes_alone(data):
     fill(data)
     mine = ["captures/mocap.bvh", "logs/render.log", "pip-cache/a.txt", "store-1/chair.blend"]
+    mine += ["weights/mine.json", "weights/mine.safetensors", f"{REPOSITORY}/notes.txt"]
     for name in mine:
         put(data, name, "mine")
     removal.remove(data)
-    assert everything(data) == mine
+    assert everything(data) == sorted(mine)
     assert [path.name for path in (data / "store-1").iterdir()] == ["chair.blend"]
+
+
+def test_weights_that_are_being_downloaded_are_left(data):
+    fill(data)
+    before = everything(data)
+    with FileLock(data / REPOSITORY / "pull.lock"), pytest.raises(SetupError, match="downloaded"):
+        removal.remove(data)
+    assert set(everything(data)) == {*before, "setup.lock"}
+
+
+def test_weights_count_once_however_many_names_a_file_has(data):
+    put(data, "weights/licences.json", LICENCES)
+    before = removal.size(data)
+    blob = put(data, f"{REPOSITORY}/blobs/{NAME}", "weights" * 100_000)
+    assert removal.size(data) - before > 700_000
+    (data / REPOSITORY / "snapshots").mkdir()
+    (data / REPOSITORY / "snapshots" / "model.safetensors").hardlink_to(blob)
+    assert 700_000 < removal.size(data) - before < 800_000
+
+
+def test_a_link_to_weights_on_another_disk_goes_alone(data, tmp_path):
+    fill(data)
+    (data / "weights").rename(tmp_path / "large disk")
+    (data / "weights").symlink_to(tmp_path / "large disk")
+    before = everything(tmp_path / "large disk")
+    assert removal.remove(data) == [tmp_path / "large disk"]
+    assert everything(tmp_path / "large disk") == before and not data.exists()
 
 
 def test_links_go_and_not_what_they_show(data, tmp_path):

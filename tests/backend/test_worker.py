@@ -1,5 +1,7 @@
 """The worker process alone: what it says, how it ends."""
 
+import json
+import os
 import queue
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from backend.models.device_errors import is_device_lost, is_out_of_memory
+from backend.models.machine import Machine
 from backend.server.process import WorkerProcess
 from backend.take import verify_take
-from backend.worker import _out_of_memory
+from backend.worker import Worker
 from tests.backends import gone
 from tests.waiting import wait_until
 
@@ -45,6 +49,7 @@ def test_it_says_what_it_works_on_and_what_it_has_done(worker, inbox, make_shot,
     assert ready["say"] == "ready"
     assert ready["device"] == ready["devices"][0]
     assert ready["devices"][-1] == "cpu"
+    assert Machine.from_json(ready["machine"]).device == ready["device"]
     for name in ("one", "two"):  # warm: the same process again
         (tmp_path / name).mkdir()
         order(worker, make_shot(f"shot-{name}"), tmp_path / name / "take")
@@ -96,10 +101,46 @@ def test_it_ends_while_it_works_when_its_stdin_closes(worker, inbox, make_shot, 
 def test_too_little_memory_is_known_by_what_torch_says():
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**50)
-    assert _out_of_memory(caught.value)
-    assert _out_of_memory(MemoryError())
-    assert _out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"))
-    assert not _out_of_memory(RuntimeError("size of tensor a (3) must match tensor b (4)"))
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"))
+    assert not is_out_of_memory(RuntimeError("size of tensor a (3) must match tensor b (4)"))
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        ("CUDA error: unspecified launch failure\nCompile with TORCH_USE_CUDA_DSA", True),
+        ("HIP error: device lost", True),
+        ("CUDA error: out of memory", False),
+        ("shapes do not match", False),
+    ],
+)
+def test_a_gpu_that_is_gone_is_told_from_other_mistakes(said, lost):
+    assert is_device_lost(RuntimeError(said)) == lost
+
+
+def test_a_gpu_that_is_gone_ends_the_process_after_it_was_said(monkeypatch, tmp_path):
+    def gone_now(*arguments, **options):
+        raise RuntimeError("CUDA error: unspecified launch failure\nand much more")
+
+    def leave(status: int) -> None:
+        raise SystemExit(status)
+
+    monkeypatch.setattr("backend.worker.generate", gone_now)
+    monkeypatch.setattr("backend.worker.os._exit", leave)
+    end, output = os.pipe()
+    order = {"job": "a", "shot": "", "take": str(tmp_path / "take"), "model": "", "settings": {}}
+    with pytest.raises(SystemExit) as left:
+        Worker("cuda:0", output)._work(order | {"seed": 1, "format": "png8"})
+    assert left.value.code != 0
+    os.close(output)
+    with os.fdopen(end) as lines:
+        (message,) = map(json.loads, lines)
+    assert message["say"] == "end"
+    assert message["event"]["message"].startswith(
+        "The GPU 'cuda:0' does not answer any more (CUDA error: unspecified launch failure); "
+    )
 
 
 def test_a_device_that_is_not_there_is_said(inbox):

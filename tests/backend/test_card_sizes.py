@@ -1,0 +1,165 @@
+"""The published configurations, built on the meta device, have what the cards say they have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from diffusers import (
+    AutoencoderKLTemporalDecoder,
+    AutoencoderKLWan,
+    UNetSpatioTemporalConditionModel,
+    WanVACETransformer3DModel,
+)
+from transformers import (
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    UMT5Config,
+    UMT5EncoderModel,
+)
+
+from backend.models import find_card, memory
+from backend.models.svd.generator import DECODED
+from tests.live_tensors import FusedAttention, LiveTensors
+
+
+def umt5_xxl() -> torch.nn.Module:
+    return UMT5EncoderModel(
+        UMT5Config(
+            vocab_size=256384,
+            d_model=4096,
+            d_kv=64,
+            d_ff=10240,
+            num_layers=24,
+            num_heads=64,
+            feed_forward_proj="gated-gelu",
+        )
+    )
+
+
+def wan_vace(*, heads: int, inner: int, layers: int, step: int) -> torch.nn.Module:
+    return WanVACETransformer3DModel(
+        num_attention_heads=heads,
+        ffn_dim=inner,
+        num_layers=layers,
+        vace_layers=list(range(0, layers, step)),
+    )
+
+
+def wan_vace_14b() -> torch.nn.Module:
+    return wan_vace(heads=40, inner=13824, layers=40, step=5)
+
+
+def svd_image_encoder() -> torch.nn.Module:
+    return CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=1280,
+            intermediate_size=5120,
+            num_hidden_layers=32,
+            num_attention_heads=16,
+            patch_size=14,
+            projection_dim=1024,
+        )
+    )
+
+
+def svd_unet() -> torch.nn.Module:
+    return UNetSpatioTemporalConditionModel(
+        num_attention_heads=(5, 10, 20, 20), num_frames=25, sample_size=96
+    )
+
+
+def svd_vae() -> torch.nn.Module:
+    return AutoencoderKLTemporalDecoder(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=2,
+        sample_size=768,
+    )
+
+
+PUBLISHED: dict[str, dict[str, Callable[[], torch.nn.Module]]] = {
+    "wan-vace-1.3b": {
+        "text_encoder": umt5_xxl,
+        "transformer": lambda: wan_vace(heads=12, inner=8960, layers=30, step=2),
+        "vae": AutoencoderKLWan,
+    },
+    "wan-vace-14b": {
+        "text_encoder": umt5_xxl,
+        "transformer": wan_vace_14b,
+        "vae": AutoencoderKLWan,
+    },
+    "wan2.2-vace-fun-a14b": {
+        "text_encoder": umt5_xxl,
+        "transformer": wan_vace_14b,
+        "transformer_2": wan_vace_14b,
+        "vae": AutoencoderKLWan,
+    },
+    "svd": {"image_encoder": svd_image_encoder, "unet": svd_unet, "vae": svd_vae},
+}
+HALF = {"device": "meta", "dtype": torch.float16}
+
+
+def build(make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+    with torch.device("meta"):
+        # Not all of a UNet's parameters are made where torch is told to.
+        return make().to("meta")
+
+
+def count(network: torch.nn.Module) -> int:
+    return sum(values.numel() for values in network.parameters())
+
+
+@pytest.mark.parametrize("card_id", PUBLISHED)
+def test_parameter_counts_match_the_cards(card_id):
+    card = find_card(card_id)
+    built = {name: count(build(make)) for name, make in PUBLISHED[card_id].items()}
+    assert {part.name: part.parameters for part in card.parts} == built
+    assert card.parameters == sum(built.values())
+
+
+def test_the_files_of_svd_are_its_parameters_in_half_precision():
+    card = find_card("svd")
+    assert card.download_bytes == pytest.approx(2 * card.parameters, rel=1e-3)
+
+
+def test_the_parts_of_svds_unet_that_wait():
+    network, shape = build(svd_unet), find_card("svd").parts[1].shape
+    blocks = [count(block) for block in (*network.down_blocks, *network.up_blocks)]
+    assert shape.block == max(blocks)
+    assert shape.outside == count(network) - sum(blocks)
+    assert shape.layer == max(values.numel() for values in network.parameters())
+
+
+@pytest.mark.parametrize(("width", "height", "frames"), [(1024, 576, 25), (512, 320, 14)])
+def test_svds_working_memory_is_what_its_tensors_take(width, height, frames):
+    network = build(svd_unet).half()
+    latents = height // 8, width // 8
+    with torch.inference_mode(), FusedAttention(), LiveTensors() as live:
+        network(
+            torch.empty(2, frames, 8, *latents, **HALF),
+            torch.empty((), device="meta"),
+            encoder_hidden_states=torch.empty(2, 1, 1024, **HALF),
+            added_time_ids=torch.empty(2, 3, **HALF),
+        )
+    _, unet, vae = find_card("svd").parts
+    tokens = memory.count_tokens(vae.shape, (width, height), frames)
+    assert memory._activations(unet.shape, tokens, memory.HALF) == pytest.approx(
+        live.peak, rel=0.02
+    )
+
+
+def test_svds_vae_takes_what_its_tensors_take():
+    width, height = 1024, 576
+    network, shape = build(svd_vae), find_card("svd").parts[2].shape
+    picture = memory.FULL * width * height * shape.width
+    with torch.inference_mode(), FusedAttention():
+        with LiveTensors() as live:
+            network.encode(torch.empty(1, 3, height, width, device="meta"))
+        assert shape.encode * picture == pytest.approx(live.peak, rel=0.01)
+        network.half()
+        with LiveTensors() as live:
+            latents = torch.empty(DECODED, 4, height // 8, width // 8, **HALF)
+            network.decode(latents, num_frames=DECODED)
+        assert shape.decode * picture == pytest.approx(live.peak, rel=0.01)

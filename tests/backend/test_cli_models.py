@@ -1,0 +1,193 @@
+"""`models` as a person or a script uses it: each command in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backend.models import find_card, hub, weights
+from tests.backends import PYTHON, ROOT, running_backend, worker_pid
+from tests.hub_server import TinyHub, running_hub
+from tests.hubs import LARGE, fill_cache, model_files, needed, safetensors, tiny_card
+from tests.waiting import wait_until
+
+# The command line, with one model more.
+WITH_TINY = """
+import sys, types
+from backend import models
+from tests.hubs import tiny_card
+models.FAMILIES += (types.SimpleNamespace(CARDS=(tiny_card(),)),)
+from backend.cli import main
+status = main(sys.argv[1:])
+assert "torch" not in sys.modules
+sys.exit(status)
+"""
+Run = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture
+def served() -> Iterator[TinyHub]:
+    with running_hub(model_files()) as here:
+        yield here
+
+
+@pytest.fixture
+def environment(served, tmp_path) -> dict[str, str]:
+    """A user without a token, whose hub is the one of the test."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return kept | {
+        "HF_ENDPOINT": served.url,
+        "HF_HOME": str(tmp_path / "hf"),
+        "DEPTHSHOT_DATA_DIR": str(tmp_path / "data"),
+    }
+
+
+@pytest.fixture
+def run(environment) -> Run:
+    def run(*arguments: str, status: int = 0, **more: str) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            [PYTHON, "-c", WITH_TINY, "models", *arguments],
+            cwd=ROOT,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+def tiny(run: Run, **more: str) -> dict:
+    cards = json.loads(run("--json", **more).stdout)["models"]
+    return next(card for card in cards if card["id"] == "tiny-video")
+
+
+def test_from_the_licence_to_weights_and_back(run, tmp_path, served):
+    assert (tiny(run)["installed"], tiny(run)["installed_bytes"]) == (None, 0)
+    refused = run("pull", "tiny-video", status=1)
+    assert "Tiny-1.0 (https://example.org/licence)" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1 and served.asked == []
+    assert "to download" in run("show", "tiny-video").stdout
+
+    pulled = run("pull", "tiny-video", "--accept-licence")
+    folder = hub.snapshot_folder(tmp_path / "data/weights", tiny_card())
+    assert pulled.stdout == f"The weights of 'tiny-video' are in {folder}\n"
+    assert "100%" in pulled.stderr
+    size = sum(map(len, needed(served.files).values()))
+    assert (tiny(run)["installed"], tiny(run)["installed_bytes"]) == (str(folder), size)
+    shown = run("show", "tiny-video").stdout
+    assert str(folder) in shown and "https://example.org/licence" in shown
+    assert json.loads(run("show", "tiny-video", "--json").stdout) == tiny(run)
+    assert not (tmp_path / "hf").exists()
+
+    removed = run("remove", "tiny-video")
+    assert "are removed" in removed.stdout and not folder.exists()
+    assert "not on this computer" in run("remove", "tiny-video").stdout
+    run("pull", "tiny-video")  # the licence is known
+
+
+def test_progress_is_told_in_json_lines(run, served):
+    done = run("pull", "tiny-video", "--accept-licence", "--json")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["kind"] for event in events[-2:]] == ["progress", "done"]
+    size = sum(map(len, needed(served.files).values()))
+    assert (events[-2]["done"], events[-2]["total"], events[-2]["share"]) == (size, size, 1.0)
+    served.files["vae/model.safetensors"] = b"PK\x03\x04" * 500
+    failed = run("pull", "tiny-video", "--json", status=1)
+    last = json.loads(failed.stdout.splitlines()[-1])
+    assert last["kind"] == "failed" and "is no safetensors file" in last["message"]
+
+
+def test_offline_is_said_and_nothing_asked(run, served):
+    refused = run("pull", "tiny-video", "--accept-licence", status=1, HF_HUB_OFFLINE="1")
+    assert "HF_HUB_OFFLINE" in refused.stderr and served.asked == []
+
+
+def test_another_data_folder_can_be_named_before_or_behind(run, tmp_path):
+    run("--data", str(tmp_path / "other"), "pull", "tiny-video", "--accept-licence")
+    assert tiny(run)["installed"] is None
+    shown = run("show", "tiny-video", "--json", "--data", str(tmp_path / "other"))
+    assert json.loads(shown.stdout)["installed"].startswith(str(tmp_path / "other"))
+
+
+def test_the_users_own_cache_is_used_and_stays(run, tmp_path, served):
+    folder = fill_cache(tmp_path / "hf/hub", needed(model_files()))
+    assert tiny(run)["installed"] == str(folder)
+    assert run("pull", "tiny-video").stdout.endswith(f"{folder}, used as they are\n")
+    assert run("remove", "tiny-video").stdout.endswith("are not Depthshot's and stay.\n")
+    assert folder.is_dir() and served.asked == []
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_local_folder_is_used_and_stays(run, tmp_path, served):
+    folder = tmp_path / "mine"
+    name = weights.variable("tiny-video")
+    missing = run("pull", "tiny-video", status=1, **{name: str(folder)})
+    assert name in missing.stderr
+    folder.mkdir()
+    assert tiny(run, **{name: str(folder)})["installed"] == str(folder)
+    assert str(folder) in run("pull", "tiny-video", **{name: str(folder)}).stdout
+    removed = run("remove", "tiny-video", "--json", **{name: str(folder)})
+    assert json.loads(removed.stdout) == {"removed_bytes": 0, "installed": str(folder)}
+    assert folder.is_dir() and served.asked == []
+
+
+def test_models_that_ship_say_so(run):
+    draft = find_card("draft")
+    shown = json.loads(run("show", "draft", "--json").stdout)
+    assert shown["installed"] == str(weights.weights_folder(draft))
+    assert shown["installed_bytes"] > 1_000_000
+    assert "nothing to pull" in run("pull", "draft", status=1).stderr
+    assert "nothing to remove" in run("remove", "draft", status=1).stderr
+    assert "There is no model 'nope'" in run("show", "nope", status=2).stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_arrived_before_a_stop_is_kept(run, environment, served, tmp_path, how):
+    served.files[LARGE[0]] = safetensors(bytes(4_000_000))
+    served.fast.clear()
+    process = subprocess.Popen(
+        [PYTHON, "-c", WITH_TINY, "models", "pull", "tiny-video", "--accept-licence", "--json"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        for line in process.stdout:
+            if json.loads(line)["done"] > 2_000_000:
+                break
+        process.send_signal(how)
+        # So that nobody waits for a full pipe.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        errors = process.stderr.read()
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "what has arrived is kept" in errors and "Traceback" not in errors
+    parts = list((tmp_path / "data").rglob("*.incomplete"))
+    wait_until(lambda: max(part.stat().st_size for part in parts) > 1_900_000)
+    served.fast.set()
+    served.asked.clear()
+    run("pull", "tiny-video")
+    start = next(part for name, part in served.of_files() if name == LARGE[0])
+    assert int(start.removeprefix("bytes=").removesuffix("-")) > 1_900_000
+
+
+def test_a_worker_of_a_server_looks_into_the_servers_folder(tmp_path):
+    """`serve --data` tells its workers by the environment, which is all they inherit."""
+    data = tmp_path / "elsewhere"
+    with running_backend(data) as backend:
+        entries = Path(f"/proc/{worker_pid(backend)}/environ")
+        if not entries.exists():
+            pytest.skip("this system does not show a process's environment")
+        assert f"DEPTHSHOT_DATA_DIR={data}".encode() in entries.read_bytes().split(b"\0")

@@ -1,0 +1,300 @@
+"""Told before it starts: what models cost on made-up computers, and what is wrong with this one."""
+
+import dataclasses
+import sys
+import types
+
+import pytest
+import torch
+
+from backend.errors import SettingError
+from backend.models import cards, find_card
+from backend.models.hub import home, repository_folder
+from backend.models.machine import Gpu, Machine, disk_free, look, why_no_gpu
+from backend.models.memory import RESIDENT, TILED, choose_plan, estimate
+from backend.models.preflight import missing_bytes, preflight
+from backend.models.speeds import SHARE, SLOT, forward_work, rate_of, video_seconds
+from backend.setup import torch_build
+
+GB = 10**9
+SMALL, LARGE, LARGEST = "wan-vace-1.3b", "wan-vace-14b", "wan2.2-vace-fun-a14b"
+
+
+def computer(name: str, vram: int, ram: int) -> Machine:
+    """Return a computer whose memory is free but for half a GB of the GPU's, and a tenth."""
+    gpu = Gpu("cuda:0", name, vram * GB, vram * GB - GB // 2, "8.9")
+    return Machine((gpu,), ram * GB, ram * GB * 9 // 10)
+
+
+EIGHT = computer("NVIDIA GeForce RTX 4060", 8, 32)
+TWENTY_FOUR = computer("NVIDIA GeForce RTX 4090", 24, 64)
+HUGE = computer("NVIDIA H200", 140, 128)
+NO_GPU = Machine((), 64 * GB, 56 * GB)
+MAC = Machine((Gpu("mps", "Apple GPU", 48 * GB, 40 * GB),), 64 * GB, 40 * GB)
+
+
+def told(card_id: str, machine: Machine, **changes):
+    values = {"download": 0, "disk_free": 500 * GB} | changes
+    return preflight(find_card(card_id), machine, **values)
+
+
+@pytest.mark.parametrize(
+    ("card_id", "machine", "verdict", "plan"),
+    [
+        (SMALL, EIGHT, "fits with offload", "group_offload"),
+        (LARGE, EIGHT, "does not fit", "fp8_group_offload"),
+        (SMALL, TWENTY_FOUR, "fits", "resident"),
+        (LARGE, TWENTY_FOUR, "fits with offload", "group_offload"),
+        (LARGEST, TWENTY_FOUR, "does not fit", "fp8_group_offload"),
+        (SMALL, HUGE, "fits", "resident"),
+        (LARGE, HUGE, "fits", "resident"),
+        (LARGEST, HUGE, "fits", "resident"),
+        (SMALL, NO_GPU, "fits", "cpu"),
+        (LARGE, NO_GPU, "does not fit", "cpu"),
+        (SMALL, MAC, "fits", "resident"),
+        (LARGE, MAC, "does not fit", "tiled"),
+    ],
+)
+def test_what_fits_where(card_id, machine, verdict, plan):
+    found = told(card_id, machine)
+    assert (found.verdict, found.memory_plan) == (verdict, plan)
+    assert found.sentence.endswith(".")
+    assert found.device == machine.device
+    assert ("GPU's" in found.sentence) is (
+        machine is not NO_GPU and "computer" not in found.sentence
+    )
+    if machine is NO_GPU:
+        assert (found.vram_free, found.seconds) == (None, None)
+
+
+@pytest.mark.parametrize("card_id", ["draft", "projection"])
+@pytest.mark.parametrize("machine", [EIGHT, NO_GPU, MAC])
+def test_what_ships_fits_everywhere(card_id, machine):
+    found = told(card_id, machine)
+    assert (found.verdict, found.memory_plan, found.download) == ("fits", "", 0)
+    assert found.licence_url == ""
+
+
+def test_a_download_is_told_with_its_licence_and_whether_it_will_fit():
+    found = told(LARGE, TWENTY_FOUR, download=75 * GB)
+    assert (found.verdict, found.memory_plan) == ("needs download", "group_offload")
+    assert found.sentence.startswith("75.0 GB to download first (Apache-2.0). Fits with offload")
+    assert found.licence_url == find_card(LARGE).hub.licence_url
+
+
+def test_a_download_that_would_be_in_vain_is_not_offered():
+    found = told(LARGE, EIGHT, download=75 * GB)
+    assert found.verdict == "does not fit"
+    assert "download" not in found.sentence
+
+
+def test_a_disk_that_is_too_small_is_said():
+    assert told(SMALL, HUGE, download=19 * GB, disk_free=20 * GB + 1).verdict == "needs download"
+    found = told(SMALL, HUGE, download=19 * GB, disk_free=20 * GB - 1)
+    assert found.verdict == "does not fit"
+    assert "19.0 GB have to be downloaded, and 20.0 GB are free" in found.sentence
+
+
+def test_memory_that_others_hold_can_be_given_back():
+    gpu = dataclasses.replace(TWENTY_FOUR.gpus[0], vram_free=4 * GB)
+    found = told(SMALL, dataclasses.replace(TWENTY_FOUR, gpus=(gpu,)))
+    assert found.verdict == "does not fit"
+    assert found.sentence.endswith("close other programs that use the GPU.")
+    busy = dataclasses.replace(TWENTY_FOUR, ram_free=8 * GB)
+    found = told(SMALL, busy)
+    assert found.verdict == "does not fit"
+    assert found.sentence.endswith("close other programs.")
+    assert told(LARGE, computer("", 24, 24)).sentence.endswith("smaller model or working size.")
+
+
+def test_the_plan_is_the_one_that_memory_plans_choose():
+    for machine in (EIGHT, TWENTY_FOUR, HUGE):
+        found = told(SMALL, machine, size=(1920, 1080), frames=200)
+        plan = choose_plan(
+            find_card(SMALL),
+            machine.device,
+            size=found.size,
+            frames=max(found.windows),
+            vram=machine.gpus[0].vram_free,
+            ram=machine.ram_free,
+        )
+        assert found.memory_plan == plan.id
+        assert found.need == estimate(
+            find_card(SMALL), plan, size=found.size, frames=max(found.windows)
+        )
+
+
+def test_a_plan_that_the_artist_has_chosen_is_the_one_that_is_told():
+    chosen = {"memory": "fp8_group_offload"}
+    assert told(SMALL, HUGE, settings=chosen).memory_plan == "fp8_group_offload"
+    found = told(SMALL, EIGHT, settings={"memory": "resident"})
+    assert found.verdict == "does not fit"
+    assert "with “Everything on the GPU” it needs" in found.sentence
+    assert told(SMALL, NO_GPU, settings={"memory": "resident"}).memory_plan == "cpu"
+
+
+def test_size_and_length_are_those_that_the_model_works_at():
+    found = told(SMALL, HUGE, size=(1920, 1080), frames=200, settings={"size": "720p"})
+    assert found.size == (1280, 720)
+    assert len(found.windows) == 3
+    assert max(found.windows) <= 81
+    own = told(SMALL, HUGE)
+    assert (own.size, own.windows) == ((832, 480), (81,))
+    assert found.need.vram > own.need.vram
+
+
+def test_settings_that_the_card_does_not_have_are_refused():
+    with pytest.raises(SettingError, match="no setting 'stepz'"):
+        told(SMALL, HUGE, settings={"stepz": 4})
+
+
+def test_time_is_steps_times_work_by_rate():
+    found = told(LARGE, HUGE)
+    work = forward_work(find_card(LARGE), size=(832, 480), frames=81)
+    assert found.seconds == pytest.approx(100 * work / (989e12 * SHARE), rel=1e-3)
+    fast = told(LARGE, HUGE, settings={"steps": 4, "guidance": 1.0})
+    assert fast.seconds == pytest.approx(found.seconds / 25, rel=0.01)
+    assert "estimate" in found.sentence
+    unknown = told(LARGE, computer("Some GPU", 140, 128))
+    assert unknown.seconds is None
+    assert "not known" in unknown.sentence
+
+
+@pytest.mark.parametrize(
+    ("card_id", "size", "tera"),
+    [(SMALL, (832, 480), 427), (LARGE, (832, 480), 2030), (LARGE, (1280, 720), 7864)],
+)
+def test_the_work_of_a_forward_is_what_was_counted(card_id, size, tera):
+    """Counted in the networks themselves, by torch's counter of FLOP on the meta device."""
+    assert forward_work(find_card(card_id), size=size, frames=81) == pytest.approx(
+        tera * 1e12, rel=0.01
+    )
+
+
+def test_weights_that_wait_pass_the_slot_once_a_forward():
+    card, plan = find_card(LARGE), next(p for p in plans() if p.id == "group_offload")
+    values = {"size": (64, 64), "windows": (5,), "forwards": 10, "rate": 1e15}
+    waiting = video_seconds(card, plan, **values)
+    assert waiting == pytest.approx(10 * 17_337_592_896 * 2 / SLOT)
+    assert video_seconds(card, RESIDENT, **values) < waiting
+    assert video_seconds(find_card("draft"), TILED, **values) is None
+
+
+def plans():
+    from backend.models.memory import plans_for
+
+    return plans_for("cuda")
+
+
+@pytest.mark.parametrize(
+    ("name", "tera"),
+    [
+        ("NVIDIA H200", 989),
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("NVIDIA H100 PCIe", 756),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("NVIDIA A10", 125),
+        ("NVIDIA GeForce RTX 4070 Ti SUPER", 88),
+        ("NVIDIA GeForce RTX 4070", 58),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("NVIDIA RTX A1000", None),
+        ("Apple GPU", None),
+        ("", None),
+    ],
+)
+def test_rates_are_found_by_the_names_of_gpus(name, tera):
+    assert rate_of(name) == (None if tera is None else tera * 1e12)
+
+
+def test_every_model_that_is_downloaded_tells_what_it_needs():
+    for card in cards():
+        if card.hub is not None:
+            assert told(card.id, HUGE).verdict == "fits"
+
+
+def test_a_model_without_a_known_shape_is_not_said_to_fit():
+    card = find_card(SMALL)
+    parts = tuple(dataclasses.replace(part, shape=None) for part in card.parts)
+    found = preflight(dataclasses.replace(card, parts=parts), HUGE, download=0, disk_free=GB)
+    assert found.verdict == "not known"
+
+
+def test_what_arrived_of_a_download_is_not_downloaded_again(tmp_path):
+    card = find_card(SMALL)
+    assert missing_bytes(card, tmp_path) == card.download_bytes
+    blobs = repository_folder(home(tmp_path), card) / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / "one").write_bytes(bytes(1000))
+    assert missing_bytes(card, tmp_path) == card.download_bytes - 1000
+    assert missing_bytes(find_card("draft"), tmp_path) == 0
+
+
+def test_few_steps_are_reckoned_with_what_makes_them_few(tmp_path):
+    card = find_card(LARGE)
+    slow, fast = (told(LARGE, HUGE, settings={"fast": on}) for on in (False, True))
+    assert fast.seconds == pytest.approx(slow.seconds * card.fast.steps / 100, rel=0.01)
+    more = missing_bytes(card, tmp_path, {"fast": "true"}) - missing_bytes(card, tmp_path)
+    assert more == card.fast_card.download_bytes > 0
+
+
+def test_a_machine_travels_as_json():
+    for machine in (EIGHT, NO_GPU, MAC):
+        assert Machine.from_json(machine.to_json()) == machine
+
+
+def test_this_computer_is_looked_at():
+    found = look()
+    assert 0 < found.ram_free <= found.ram
+    assert bool(found.gpus) is (torch.cuda.is_available() or torch.backends.mps.is_available())
+    assert look("cpu").gpus == ()
+
+
+def test_free_room_is_told_of_a_folder_that_is_not_there_yet(tmp_path):
+    assert disk_free(tmp_path / "a" / "b") == pytest.approx(disk_free(tmp_path), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("installed", "built_for", "said", "wanted"),
+    [
+        (torch_build.NVIDIA, torch_build.CPU, "", "Repair"),
+        (torch_build.AMD, torch_build.CPU, "", "Repair"),
+        (torch_build.NVIDIA, torch_build.NVIDIA, "The NVIDIA driver is too old", "newer one"),
+        (torch_build.NVIDIA, torch_build.NVIDIA, "Found no NVIDIA driver", "driver again"),
+    ],
+)
+def test_a_gpu_that_torch_cannot_use_is_said_with_the_way_out(installed, built_for, said, wanted):
+    why = why_no_gpu(installed=installed, built_for=built_for, version="2.13.0", said=said)
+    assert wanted in why
+    machine = dataclasses.replace(NO_GPU, trouble=why)
+    assert told(SMALL, machine).sentence.endswith(why)
+
+
+@pytest.mark.parametrize("installed", [torch_build.CPU, torch_build.APPLE])
+def test_a_computer_without_such_a_gpu_has_no_trouble(installed):
+    facts = {"built_for": torch_build.CPU, "version": "2.13.0", "said": ""}
+    assert why_no_gpu(installed=installed, **facts) is None
+
+
+class FakeCuda:
+    """A torch with two GPUs, of which the second is so full that it cannot be asked."""
+
+    def device_count(self):
+        return 2
+
+    def get_device_properties(self, index):
+        return types.SimpleNamespace(name=f"GPU {index}", major=9, minor=0, total_memory=140 * GB)
+
+    def mem_get_info(self, index):
+        if index == 1:
+            raise RuntimeError("CUDA error: out of memory")
+        return 100 * GB, 140 * GB
+
+
+def test_a_gpu_that_is_full_is_one_without_free_memory(monkeypatch):
+    fake = types.SimpleNamespace(cuda=FakeCuda(), version=types.SimpleNamespace(hip=None))
+    monkeypatch.setitem(sys.modules, "torch", fake)
+    assert look().gpus == (
+        Gpu("cuda:0", "GPU 0", 140 * GB, 100 * GB, "9.0"),
+        Gpu("cuda:1", "GPU 1", 140 * GB, 0, "9.0"),
+    )
+    assert [gpu.device for gpu in look("cuda:1").gpus] == ["cuda:1"]
