@@ -167,12 +167,13 @@ class DepthshotSettings(PropertyGroup):
     )
     prompt: StringProperty(
         name="Prompt",
-        description="What the video shows, in words",
+        description="What the video shows, in words: the place, materials, light, weather, mood. A"
+        " few plain sentences say more to the model than a list",
         options=set(),
     )
     negative_prompt: StringProperty(
         name="Avoid",
-        description="What the video should not show, in words",
+        description="What the video should not show, in words, such as: blurred, text, people",
         options=set(),
     )
     seed: IntProperty(

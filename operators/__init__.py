@@ -9,9 +9,11 @@ from . import (
     backend_install,
     backend_server,
     backend_startup,
+    broken_pipes,
     export,
     find,
     generate,
+    model_download,
     opened,
     place,
     replace,
@@ -21,6 +23,7 @@ from . import (
 from .attachment import attachment
 from .backend_care import care
 from .exporter import exporter
+from .model_cost import costs
 from .runner import runner
 
 CLASSES = (
@@ -34,6 +37,7 @@ CLASSES = (
     *backend_install.CLASSES,
     *backend_elsewhere.CLASSES,
     *backend_server.CLASSES,
+    *model_download.CLASSES,
 )
 
 _register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)
@@ -41,6 +45,7 @@ _register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLAS
 
 def register() -> None:
     """Add the operators, and start the backend if it is to start by itself."""
+    broken_pipes.survive()
     _register_classes()
     opened.register()
     backend_startup.register()
@@ -53,5 +58,6 @@ def unregister() -> None:
     runner.abandon()
     exporter.abandon()
     care.abandon()
+    costs.abandon()
     attachment.close()
     _unregister_classes()

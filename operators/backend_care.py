@@ -45,6 +45,8 @@ class Chore:
         data: the data folder that it is about.
         progress: what it tells and where it can be cancelled; None where it cannot.
         alone: whether it takes away what takes are made with, so that none may be begun.
+        about: what it is done to, in words.
+        model: id of the model whose weights it is about, "" for the backend as a whole.
     """
 
     label: str
@@ -52,6 +54,13 @@ class Chore:
     data: Path
     progress: Progress | None = None
     alone: bool = False
+    about: str = "the backend"
+    model: str = ""
+
+    @property
+    def words(self) -> str:
+        """What is being done, and to what."""
+        return f"{self.label} {self.about}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,7 @@ class Care:
     Attributes:
         message: How the last chore ended, one sentence.
         failed: Whether that was an error.
+        model: Whose weights the last chore is about, "" for the backend as a whole.
         notes: What else it said, a sentence each.
         checks: What the doctor has found, (name, whether it is good, what), None before.
         seen: What was found when somebody last looked, None before.
@@ -77,6 +87,7 @@ class Care:
     def __init__(self) -> None:
         self.message = ""
         self.failed = False
+        self.model = ""
         self.notes: tuple[str, ...] = ()
         self.checks: list[tuple[str, bool | None, str]] | None = None
         self.seen: Seen | None = None
@@ -99,7 +110,7 @@ class Care:
         """Return why no take can be begun, fetched or exported now, None if one can."""
         if self._chore is None or not self._chore.alone:
             return None
-        return f"{self._chore.label} the backend; wait until that has ended"
+        return f"{self._chore.words}; wait until that has ended"
 
     def found_nothing(self, data: Path) -> bool:
         """Return whether nothing to remove was found in a data folder when it was counted."""
@@ -109,6 +120,7 @@ class Care:
         """Begin a chore; there must be none."""
         self.message, self.failed, self.notes = "", False, ()
         self._size = None
+        self.model = chore.model
         self._chore, self._data = chore, chore.data
         self._task = Task(chore.function)
 

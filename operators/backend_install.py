@@ -86,23 +86,23 @@ class DEPTHSHOT_OT_backend_repair(_Installs):
 
 
 class DEPTHSHOT_OT_backend_cancel(Operator):
-    """Stop the installation."""
+    """Stop the installation, or the download of weights."""
 
     bl_idname = "depthshot.backend_cancel"
     bl_label = "Cancel"
-    bl_description = "Stop installing; what was downloaded is kept for the next time"
+    bl_description = "Stop what is being done; what was downloaded is kept for the next time"
     bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        """Grey while nothing is installed."""
+        """Grey while nothing is being done that can be stopped."""
         can = care.chore is not None and care.chore.progress is not None
         if not can:
-            cls.poll_message_set("Nothing is being installed")
+            cls.poll_message_set("Nothing is being installed or downloaded")
         return can
 
     def execute(self, context: Context) -> set[str]:
-        """Ask the installation to end."""
+        """Ask it to end."""
         care.cancel()
         return {"FINISHED"}
 

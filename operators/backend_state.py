@@ -16,7 +16,7 @@ from .runner import runner
 def busy() -> str | None:
     """Return why nothing can be done about the backend now, None if something can."""
     if care.chore is not None:
-        return f"{care.chore.label} the backend; wait for it or cancel it"
+        return f"{care.chore.words}; wait for it or cancel it"
     refused = preferences(bpy.context).refused
     for name in ("data_folder", "backend_python"):
         if name in refused:

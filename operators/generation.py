@@ -49,6 +49,7 @@ from .attachment import attachment
 from .clock import Clock, Stage
 from .folders import private_folder, sweep
 from .interface import know_last_take, modal_operators, name_landing, occupied, push_undo
+from .look import PHASE, Look
 from .pending import SESSION, Claim, Pending
 from .request import GenerationRequest
 from .task import Task
@@ -89,6 +90,7 @@ class Generation:
         message: What it ended with, one sentence.
         warnings: What the artist should know about the take, a sentence each.
         clock: How far it is.
+        look: A look at what is being made.
         held_up: Seconds that saving the copy of the file held Blender up; 0 without a capture.
         shot: The captured shot's folder, once it is whole.
         pending: The job, once the backend has it.
@@ -104,6 +106,7 @@ class Generation:
         self.message = ""
         self.warnings: list[str] = []
         self.clock = Clock()
+        self.look = Look()
         self.held_up = 0.0
         self.shot: Path | None = None
         self.pending: Pending | None = None
@@ -280,6 +283,7 @@ class Generation:
             while last is None or not last.final:
                 for last in events.drain():
                     self._take(last)
+                self.look.step(partial(backend.preview, claim.pending.job))
                 yield
         except RequestRefused as reason:
             if reason.status == HTTPStatus.NOT_FOUND:
@@ -301,6 +305,7 @@ class Generation:
 
     def _take(self, event: Event) -> None:
         if event.kind == "progress":
+            self.look.wanted = event.phase.startswith(PHASE)  # behind it may come which window
             # Not in numbers: what a model counts is not always frames.
             part = f" {event.done / event.total:.0%}" if event.total > 1 else ""
             self.clock.at(Stage.RUN, event.share, detail=f"{event.phase}{part}{self._where}")

@@ -29,6 +29,7 @@ from ..scene.session import check_scene
 from ..scene.targets import chosen_place, find_target
 from .backend_place import check_elsewhere
 from .folders import check_takes_folder
+from .model_weights import needed, shelf
 from .pending import MOST_LETTERS
 
 _PAGE = "in Edit > Preferences > Add-ons > Depthshot"
@@ -83,11 +84,15 @@ def read_request(context: Context) -> GenerationRequest:
     stored = preferences(context)
     check_paths(stored)
     _check_backend(stored)
+    values = card.check_settings(setting_values(settings, card))
+    if stored.elsewhere is None:
+        for each in needed(card, values):
+            shelf.check(each, stored.data)
     check_takes_folder(stored.takes)
     return GenerationRequest(
         capture=capture,
         model=card.id,
-        settings=card.check_settings(setting_values(settings, card)),
+        settings=values,
         scene_uid=scene.session_uid,
         blend=bpy.data.filepath,
         target=settings.target,
@@ -122,7 +127,7 @@ def why_not(context: Context) -> str | None:
         _check_backend_is_there(stored)
     except DepthshotError as reason:
         return str(reason)
-    return None
+    return None if stored.elsewhere is not None else _lacking(context.scene, stored.data)
 
 
 def check_paths(stored: Preferences) -> None:
@@ -133,6 +138,13 @@ def check_paths(stored: Preferences) -> None:
     """
     for sentence in stored.refused.values():
         raise SettingError(sentence)
+
+
+def _lacking(scene: Scene, data: Path) -> str | None:
+    """Return which weights are not here, by no more than a look or two at each redraw."""
+    card = find_card(scene.depthshot.model)
+    found = (shelf.look(each, data) for each in needed(card, setting_values(scene.depthshot, card)))
+    return next((weights.trouble for weights in found if weights.trouble), None)
 
 
 def _check_backend(stored: Preferences) -> None:

@@ -16,6 +16,7 @@ from ..scene.child_process import wait_for_ends
 from .clock import in_words
 from .generation import Generation, Outcome
 from .interface import redraw_sidebars
+from .look import shown
 
 SECONDS_BETWEEN_STEPS = 0.1
 # What the status says of the last take alone.
@@ -67,6 +68,7 @@ class Runner:
         if self._generation is not None:
             self._generation.abandon()
             self._generation = None
+        shown.clear()
         wait_for_ends()
 
     def _begin(self, generation: Generation) -> None:
@@ -91,6 +93,7 @@ class Runner:
             self._publish()
             if generation.outcome is not None:
                 self._generation = None
+                shown.clear()
         return self._generation is not None
 
     def _publish(self) -> None:
@@ -110,6 +113,8 @@ class Runner:
             status.generated = fmean(generation.take.generated)
             status.scene = generation.landed.scene if generation.landed else ""
             status.landing = generation.landing
+        if generation.look.picture is not None:
+            shown.show(generation.look.picture)
         # The scene beside the sidebars only once it has changed.
         redraw_sidebars("VIEW_3D", "SEQUENCE_EDITOR", whole=generation.landed is not None)
 

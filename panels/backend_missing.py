@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bpy.types import Context, Panel
 
-from ..operators.backend_care import care
+from ..operators.backend_care import Chore, care
 from ..operators.backend_state import why_no_backend
 from ..preferences import preferences
 from .chore import draw_chore
@@ -23,19 +23,24 @@ class DEPTHSHOT_PT_backend_missing(Tab, Panel):
         """Shown while there is no backend, or something is done about it."""
         if preferences(context).elsewhere is not None:
             return False
-        return care.chore is not None or why_no_backend(context) is not None
+        return _chore() is not None or why_no_backend(context) is not None
 
     def draw(self, context: Context) -> None:
         """Draw the panel."""
         column = self.column()
-        chore = care.chore
+        chore = _chore()
         if chore is None:
             paragraph(column, context, f"{why_no_backend(context)}.", icon="INFO")
         else:
             draw_chore(column, context, chore)
-        if care.failed:
+        if care.failed and not care.model:
             paragraph(column, context, care.message, icon="ERROR")
         column.operator("depthshot.backend_settings", icon="PREFERENCES")
+
+
+def _chore() -> Chore | None:
+    """Return what is being done; a model's weights are the model's panel's to show."""
+    return None if care.model else care.chore
 
 
 CLASSES = (DEPTHSHOT_PT_backend_missing,)

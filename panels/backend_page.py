@@ -73,8 +73,8 @@ def _draw_offline(layout: UILayout, context: Context) -> None:
     paragraph(
         layout,
         context,
-        "Installing downloads packages, the only thing here that needs the network; Blender does"
-        " not allow it now:",
+        "Installing downloads packages. That needs the network, as nothing else here does but the"
+        " weights of large models; Blender does not allow it now:",
         icon="INTERNET_OFFLINE",
     )
     if bpy.app.online_access_override:

@@ -16,7 +16,7 @@ def draw_chore(layout: UILayout, context: Context, chore: Chore) -> None:
     """
     progress = chore.progress
     if progress is None or not progress.text:
-        layout.label(text=f"{chore.label} the backend…", icon="TIME")
+        layout.label(text=f"{chore.words}…", icon="TIME")
         return
     bar = layout.row()
     bar.enabled = False

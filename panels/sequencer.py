@@ -25,6 +25,7 @@ from ..scene.lost_takes import fitting_takes, lost_take
 from ..scene.strip_takes import other_takes, shown_take
 from ..scene.strips import active_strip
 from ..scene.targets.edit_scene import edited_shot
+from .look import draw_look
 from .tab import Tab
 from .text import paragraph
 
@@ -82,6 +83,7 @@ class DEPTHSHOT_PT_strip_shot(_Tab, Panel):
             status = context.window_manager.depthshot
             column.progress(factor=status.progress, text=status.phase)
             column.operator("depthshot.cancel", icon="X")
+            draw_look(column)
             return
         row = column.row()
         row.scale_y = 1.5
@@ -156,17 +158,22 @@ def _draw_replace(column: UILayout, context: Context, strip: bpy.types.Strip) ->
 
 
 def describe(take: Take) -> list[str]:
-    """Return what made a take, from what, and how much of it is generated: a line each."""
+    """Return what made a take, from what, and how much of it is generated: a line each.
+
+    Of the advanced settings those are named that were changed.
+    """
     try:
         card = find_card(take.model)
     except SettingError:  # of a version that had another model
         label, named, takes_seed = take.model, {}, True
     else:
-        named = {setting.name: setting.label for setting in card.settings}
+        named = {setting.name: setting for setting in card.settings}
         label, takes_seed = card.label, card.takes_seed
     made = f"{label}, seed {take.seed}" if takes_seed else label
     settings = ", ".join(
-        f"{named.get(name, name)} {_in_words(value)}" for name, value in take.settings.items()
+        f"{named[name].label if name in named else name} {_in_words(value)}"
+        for name, value in take.settings.items()
+        if name not in named or not named[name].advanced or value != named[name].default
     )
     share = sum(take.generated) / len(take.generated)
     last = take.frame_start + take.frames - 1

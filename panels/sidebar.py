@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bpy.types import Context, Panel, Scene, UILayout
+from bpy.types import Context, Panel
 
 from ..backend.models import cards
-from ..backend.models.card import Card
 from ..operators.find import GONE
 from ..operators.interface import landing_undone
 from ..operators.request import why_not
 from ..operators.runner import runner
 from ..operators.show import UNDONE
-from ..properties import DepthshotSettings, card_attribute
 from ..scene.lost_takes import lost_in_file
 from ..scene.targets import TARGETS, strip
-from ..scene.targets.edit_scene import edited_shot
-from .tab import Tab
+from .look import draw_look
+from .model_card import draw_card
+from .tab import Tab, shot_scene
 from .text import paragraph
 
 
@@ -32,7 +31,7 @@ class DEPTHSHOT_PT_shot(_Tab, Panel):
 
     def draw(self, context: Context) -> None:
         """Draw the panel."""
-        shot = _shot_scene(context)
+        shot = shot_scene(context)
         settings = shot.depthshot
         column = self.column()
         column.active = not runner.running
@@ -70,13 +69,13 @@ class DEPTHSHOT_PT_model(_Tab, Panel):
 
     def draw(self, context: Context) -> None:
         """Draw the panel."""
-        settings = _shot_scene(context).depthshot
+        settings = shot_scene(context).depthshot
         column = self.column()
         column.active = not runner.running
         column.prop(settings, "model")
         for card in cards():
             if card.id == settings.model:
-                _draw_card(column, settings, card)
+                draw_card(column, context, card)
 
 
 class DEPTHSHOT_PT_take(_Tab, Panel):
@@ -86,7 +85,7 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
 
     def draw(self, context: Context) -> None:
         """Draw the panel."""
-        shot = _shot_scene(context)
+        shot = shot_scene(context)
         settings = shot.depthshot
         status = context.window_manager.depthshot
         column = self.column()
@@ -151,6 +150,7 @@ class DEPTHSHOT_PT_progress(_Tab, Panel):
         row.operator("depthshot.cancel", icon="X")
         if status.held_up:
             column.label(text=f"Copying the file held Blender up for {status.held_up:.2f} s")
+        draw_look(column)
 
 
 class DEPTHSHOT_PT_last_take(_Tab, Panel):
@@ -166,7 +166,7 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
 
     def draw(self, context: Context) -> None:
         """Draw the panel."""
-        shot = _shot_scene(context)
+        shot = shot_scene(context)
         status = context.window_manager.depthshot
         column = self.column()
         there = Path(status.take).is_dir()
@@ -190,26 +190,6 @@ class DEPTHSHOT_PT_last_take(_Tab, Panel):
         buttons = column.column(align=True)
         buttons.operator("depthshot.show_take", icon="SEQUENCE")
         buttons.operator("depthshot.open_folder", icon="FILE_FOLDER")
-
-
-def _shot_scene(context: Context) -> Scene:
-    """Return the scene that the tab is about: of an edit scene of Depthshot's its shot's."""
-    return edited_shot(context.scene) or context.scene
-
-
-def _draw_card(layout: UILayout, settings: DepthshotSettings, card: Card) -> None:
-    """Draw what the card's model can be told; what has no effect now is grey."""
-    group = getattr(settings.models, card_attribute(card))
-    for setting in card.settings:
-        row = layout.column()
-        row.active = not (setting.unless and getattr(group, setting.unless))
-        row.prop(group, setting.name)
-    layout.separator()
-    if card.takes_prompt:
-        layout.prop(settings, "prompt")
-        layout.prop(settings, "negative_prompt")
-    if card.takes_seed:
-        layout.prop(settings, "seed")
 
 
 CLASSES = (

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bpy.types import UILayout
+from bpy.types import Context, Scene, UILayout
+
+from ..scene.targets.edit_scene import edited_shot
 
 
 class Tab:
@@ -16,3 +18,8 @@ class Tab:
         self.layout.use_property_split = True
         self.layout.use_property_decorate = False
         return self.layout.column()
+
+
+def shot_scene(context: Context) -> Scene:
+    """Return the scene that the tab is about: of an edit scene of Depthshot's its shot's."""
+    return edited_shot(context.scene) or context.scene

@@ -14,8 +14,12 @@ _LEAST_LETTERS = 20
 
 def paragraph(layout: UILayout, context: Context, text: str, *, icon: str = "NONE") -> None:
     """Draw a sentence over as many lines as the region's width asks for, the icon on the first."""
-    width = context.region.width / context.preferences.system.ui_scale
-    letters = max(_LEAST_LETTERS, int((width - _MARGIN_PIXELS) / _LETTER_PIXELS))
     column = layout.column(align=True)
-    for number, line in enumerate(textwrap.wrap(text, letters)):
+    for number, line in enumerate(textwrap.wrap(text, letters(context))):
         column.label(text=line, icon=icon if number == 0 or icon == "NONE" else "BLANK1")
+
+
+def letters(context: Context) -> int:
+    """Return how many letters fit into a line of the region, about."""
+    width = context.region.width / context.preferences.system.ui_scale
+    return max(_LEAST_LETTERS, int((width - _MARGIN_PIXELS) / _LETTER_PIXELS))

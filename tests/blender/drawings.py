@@ -49,6 +49,9 @@ class Layout:
         assert icon in ICONS, icon
         self.drawn.append(("label", text, icon))
 
+    def template_icon(self, *, icon_value, scale):
+        self.drawn.append(("picture", icon_value, scale))
+
     def progress(self, *, factor, text):
         assert 0 <= factor <= 1
         self.drawn.append(("progress", round(factor, 3), text))

@@ -61,7 +61,7 @@ def test_without_online_access_it_says_what_needs_it_and_shows_the_switch(page):
     )
     drawn = draw(page).drawn
     assert ("prop", "use_online_access") in drawn
-    assert "the only thing here that needs the network" in "\n".join(names(drawn, "label"))
+    assert "That needs the network, as nothing else here does" in "\n".join(names(drawn, "label"))
     bpy.context.preferences.system.use_online_access = True
     assert ("prop", "use_online_access") not in draw(page).drawn
 

@@ -7,6 +7,8 @@ import re
 
 import bpy
 import pytest
+from bl_ext.devrepo.depthshot.backend.models.machine import Machine
+from bl_ext.devrepo.depthshot.operators.model_cost import costs
 from bl_ext.devrepo.depthshot.operators.runner import runner
 from bl_ext.devrepo.depthshot.preferences import EXTENSION
 from bl_ext.devrepo.depthshot.scene import compat
@@ -66,12 +68,20 @@ def lost(scene, folder):
     (folder / "take").rename(folder / "elsewhere")
 
 
+def large(scene, folder):
+    """A model is chosen whose weights are not here, and told more than a field has room for."""
+    views.moving_camera(scene)
+    scene.depthshot.model = "wan-vace-1.3b"
+    costs._machine = Machine(gpus=(), ram=32_000_000_000, ram_free=24_000_000_000)
+    scene.depthshot.prompt = "a quiet street at dusk, warm light in the windows, wet stones " * 3
+
+
 def _place(scene, folder, target):
     take = views.finished_take(folder / "take")
     bpy.ops.depthshot.place_take(target=target, directory=str(take))
 
 
-STATES = (fresh, furnished, running, failed, landed, locked, lost)
+STATES = (fresh, furnished, large, running, failed, landed, locked, lost)
 PANELS = layouts.registered(bpy.types.Panel, EXTENSION)
 MENUS = layouts.registered(bpy.types.Menu, EXTENSION)
 OPERATORS = sorted(dir(bpy.ops.depthshot))
@@ -83,7 +93,7 @@ def python(stored, tmp_path):
     stored.data_folder = str(tmp_path / "data")
     stored.backend_python = str(tmp_path / "python")
     yield tmp_path / "python"
-    runner._generation = None
+    runner._generation = costs._machine = None
 
 
 def in_every_state(folder):

@@ -106,4 +106,4 @@ def test_a_shot_scene_that_is_renamed_keeps_its_edit_scene(placed):
     assert len(takes.strips(edit)) == 2
     compat.show_in_sequencer(bpy.context.window, edit)
     drawing = SimpleNamespace(scene=edit)
-    assert sidebar._shot_scene(drawing) == shot
+    assert sidebar.shot_scene(drawing) == shot

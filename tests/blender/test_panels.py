@@ -8,7 +8,7 @@ import pytest
 from bl_ext.devrepo.depthshot.backend.models import cards, find_card
 from bl_ext.devrepo.depthshot.operators.request import why_not
 from bl_ext.devrepo.depthshot.operators.runner import runner
-from bl_ext.devrepo.depthshot.panels import folders_page, sidebar
+from bl_ext.devrepo.depthshot.panels import folders_page, model_card, sidebar
 from bl_ext.devrepo.depthshot.panels.text import paragraph
 from bl_ext.devrepo.depthshot.scene.targets import TARGETS
 
@@ -52,10 +52,15 @@ def test_only_what_matters_for_the_choices_made_is_drawn(empty_scene):
 def test_a_models_settings_are_drawn_from_its_card(empty_scene, card):
     empty_scene.depthshot.model = card.id
     drawn = names(draw(sidebar.DEPTHSHOT_PT_model), "prop")
-    own = [setting.name for setting in card.settings]
+    usual = [setting.name for setting in card.settings if not setting.advanced]
     seed = ["seed"] if card.takes_seed else []
     words = ["prompt", "negative_prompt"] if card.takes_prompt else []
-    assert drawn == ["model", *own, *words, *seed]
+    assert drawn == ["model", *words, *usual, *seed]
+    advanced = [setting.name for setting in card.settings if setting.advanced]
+    panel = model_card.DEPTHSHOT_PT_advanced
+    assert panel.poll(bpy.context) == bool(advanced)
+    assert "DEFAULT_CLOSED" in panel.bl_options
+    assert names(draw(panel), "prop") == advanced
 
 
 @pytest.mark.parametrize(("prompt", "seed"), [(True, False), (False, True), (False, False)])

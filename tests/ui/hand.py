@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from importlib import import_module
 from pathlib import Path
 
 import bpy
@@ -148,6 +149,17 @@ class Hand:
         self.area(kind).tag_redraw()
         yield 0.5
 
+    def make_weights(self, model: str, function: str) -> None:
+        """Makes tiny weights of a model with a function of `tests.videos`, and names them."""
+        weights = import_module(f"{MODULE}.backend.models.weights")
+        folder = self.folder / "weights"
+        make = f"import pathlib; from tests import videos; videos.{function}("
+        make += f"pathlib.Path({str(folder)!r}))"
+        python = os.environ["DEPTHSHOT_BACKEND_PYTHON"]
+        root = Path(__file__).parents[2]
+        subprocess.run([python, "-c", make], cwd=root, check=True, timeout=MOST_SECONDS)
+        os.environ[weights.variable(model)] = str(folder)
+
     def show(self, kind: str, instead: str = "VIEW_3D"):
         """Turns one editor into another."""
         self.area(instead).ui_type = kind
@@ -196,6 +208,9 @@ class Hand:
     def click(self, x: int, y: int) -> None:
         moved = ["mousemove", str(x), str(y), "click", "1"]
         subprocess.run([*self._pointer, *moved], check=True)
+
+    def key(self, name: str) -> None:
+        subprocess.run([*self._pointer, "key", name], check=True)
 
     def point(self, x: int, y: int) -> None:
         subprocess.run([*self._pointer, "mousemove", str(x), str(y)], check=True)

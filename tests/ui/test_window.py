@@ -74,7 +74,7 @@ class Session:
             )
         self._archive = None
         output = done.stdout + done.stderr
-        assert result.is_file(), output
+        assert result.is_file(), f"exit status {done.returncode}: {output}"
         said = json.loads(result.read_text(encoding="utf-8"))
         assert said["result"] == "passed", said["result"] + output
         assert done.returncode == 0, output
@@ -115,6 +115,14 @@ def test_every_button_of_the_last_take_places_it(session):
 
 def test_the_sequencers_tab_makes_a_take_and_replaces_one(session):
     session("sequencer")
+
+
+def test_a_large_models_weights_are_downloaded_beside_the_work(session):
+    session("weights")
+
+
+def test_what_a_large_model_makes_is_seen_while_it_is_made(session):
+    session("look")
 
 
 def test_a_bar_under_a_resting_mouse_stays_one(session):

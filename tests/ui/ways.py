@@ -246,6 +246,87 @@ def chore(hand):
     assert before == after, "the mouse has left a bar"
 
 
+def weights(hand):
+    """Asks for a large model's weights, and stops the download: its hub is on this machine."""
+    hubs, hub_server = (import_module(f"tests.{name}") for name in ("hubs", "hub_server"))
+    family = import_module(f"{MODULE}.backend.models.wan_vace")
+    care = import_module(f"{MODULE}.operators.backend_care").care
+    files = hubs.model_files(shard_bytes=60_000)
+    make_shot(hand.folder)
+    settings = bpy.context.scene.depthshot
+    settings.model, settings.prompt = "wan-vace-1.3b", "A quiet street at dusk, wet stones. " * 4
+    bpy.context.preferences.system.use_online_access = True
+    yield from hand.open_tab()
+    yield 1.0
+    hand.picture("weights-missing")
+    assert not hand.can_press("generate")
+    assert hand.press("download_weights", model=settings.model) == {"RUNNING_MODAL"}
+    yield 1.5
+    hand.picture("weights-dialog")
+    assert care.chore is None, "nothing is downloaded before it was said so"
+    if hand.can_point():
+        hand.key("Escape")
+        yield 1.0
+    family.CARDS = (hubs.from_here(family.CARDS[0], files), *family.CARDS[1:])
+    chores = import_module(f"{MODULE}.operators.model_chores")
+    chores.BACKEND = ("-c", hubs.command_line(files))
+    os.environ["HF_HOME"] = str(hand.folder / "hf")
+    with hub_server.running_hub(files) as hub:
+        os.environ["HF_ENDPOINT"] = hub.url
+        hub.fast.clear()
+        with hand.inside():
+            bpy.ops.depthshot.download_weights("EXEC_DEFAULT", model=settings.model, accept=True)
+        yield from hand.wait_while(lambda: care.chore.progress.share == 0)
+        yield 1.0
+        hand.picture("weights-arriving")
+        hand.press("backend_cancel")
+        yield from hand.wait_while(lambda: care.chore is not None)
+        assert not care.failed, care.message
+        yield 1.0
+        hand.picture("weights-stopped")
+        hub.fast.set()
+        with hand.inside():
+            bpy.ops.depthshot.download_weights("EXEC_DEFAULT", model=settings.model, accept=True)
+        yield from hand.wait_while(lambda: care.chore is not None)
+    assert not care.failed, care.message
+    yield 1.0
+    hand.picture("weights-here")
+    assert hand.can_press("generate")
+
+
+def look(hand):
+    """Sees in the panel what a large model of tiny random weights is making, until it is made."""
+    hand.make_weights("wan-vace-1.3b", "tiny_wan_vace")
+    make_shot(hand.folder)
+    settings = bpy.context.scene.depthshot
+    settings.model = "wan-vace-1.3b"
+    bpy.context.scene.render.resolution_x, bpy.context.scene.render.resolution_y = 208, 112
+    group = settings.models.wan_vace_1_3b
+    group.size, group.steps, group.guidance = "shot", 100, 1.0
+    looks = import_module(f"{MODULE}.operators.look")
+    looks.SECONDS_BETWEEN_LOOKS = 0.2  # tiny weights need seconds, not minutes
+    shown = looks.shown
+    bpy.context.preferences.view.ui_scale = 0.75  # so that all of the tab is in the window
+    images = len(bpy.data.images)
+    yield from hand.open_tab()
+    assert hand.press("generate") == {"FINISHED"}
+    yield from hand.wait_while(lambda: running() and not shown.icon)
+    assert shown.icon, hand.status.message
+    yield 0.3
+    hand.picture("look")
+    first = shown.icon
+    yield from hand.wait_while(lambda: running() and shown.icon == first)
+    assert shown.icon not in (None, first), "there was only one"
+    yield 0.3
+    hand.picture("look-later")
+    assert len(bpy.data.images) == images
+    yield from hand.wait_while(running)
+    landed(hand)
+    assert shown.icon is None
+    yield 1.0
+    hand.picture("look-over")
+
+
 def contents():
     """How much of everything there is that a take can land as."""
     scene = bpy.data.scenes["Scene"]
