@@ -15,7 +15,7 @@ import numpy as np
 from backend.wire import Camera, Shot, Still
 
 FPS = 24.0
-WAY = 0.3  # metres that the camera moves sideways
+WAY = (0.3, 0.03, 0.06)  # metres that the camera moves: mostly sideways
 
 # Axis, its level, lowest and highest corner of each rectangle, metres, +Y up: floor, wall, posts.
 _RECTANGLES = (
@@ -52,6 +52,9 @@ class MemoryReader:
         """Return planar depth (H, W) of a frame, the caller's own."""
         return self.depths[index].copy()
 
+    def lock(self, index: int) -> None:
+        """Return how much is to be kept of a frame: nothing is said."""
+
 
 @dataclass(slots=True)
 class MemorySink:
@@ -59,7 +62,18 @@ class MemorySink:
 
     frames: Frames = field(default_factory=dict)
 
-    def progress(self, phase: str, done: int, total: int) -> None:
+    def progress(
+        self, phase: str, done: int, total: int, *, part: str = "", share: float | None = None
+    ) -> None:
+        """See `models.interface.Sink`."""
+
+    def shown(self, index: int, *, video: np.ndarray, mask: np.ndarray) -> None:
+        """See `models.interface.Sink`."""
+
+    def preview(self, image: np.ndarray) -> None:
+        """See `models.interface.Sink`."""
+
+    def record(self, name: str, value: object) -> None:
         """See `models.interface.Sink`."""
 
     def frame(
@@ -72,17 +86,19 @@ class MemorySink:
         """See `models.interface.Sink`."""
 
 
-def make_shot(size: tuple[int, int], frames: int) -> MemoryReader:
-    """Return a shot of posts before a wall, with exact depth."""
+def make_shot(
+    size: tuple[int, int], frames: int, *, way: tuple[float, float, float] = WAY
+) -> MemoryReader:
+    """Return a shot of posts before a wall, with exact depth; the camera moves straight on."""
     width, height = size
     cameras, depths = [], []
     for number in range(frames):
-        x = WAY * (number / max(frames - 1, 1) - 0.5)
-        pose = ((1, 0, 0, x), (0, 1, 0, 0.1 * x), (0, 0, 1, 0.2 * x), (0, 0, 0, 1))
+        x, y, z = (length * (number / max(frames - 1, 1) - 0.5) for length in way)
+        pose = ((1, 0, 0, x), (0, 1, 0, y), (0, 0, 1, z), (0, 0, 0, 1))
         matrix = tuple(tuple(float(value) for value in row) for row in pose)
         cameras.append(Camera(0.9 * width, 0.9 * width, width / 2, height / 2, matrix))
-    colours, first = _cast(cameras[0], size)
-    depths = [first, *(_cast(camera, size)[1] for camera in cameras[1:])]
+    colours, first = cast(cameras[0], size)
+    depths = [first, *(cast(camera, size)[1] for camera in cameras[1:])]
     shot = Shot(
         name="posts",
         size=size,
@@ -95,7 +111,7 @@ def make_shot(size: tuple[int, int], frames: int) -> MemoryReader:
     return MemoryReader(shot, colours, depths)
 
 
-def _cast(camera: Camera, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def cast(camera: Camera, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return colours (H, W, 3) and planar depth (H, W), float32, by casting rays."""
     width, height = size
     v, u = np.mgrid[:height, :width] + 0.5

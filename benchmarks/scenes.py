@@ -26,7 +26,9 @@ IMPORTED = "courtyard"  # the scene that also comes as an imported still
 CODE = (
     "backend/*.py",
     "backend/models/*.py",
-    "backend/models/draft/__init__.py",
+    "backend/models/*/__init__.py",
+    "backend/models/*/cards.py",
+    "backend/models/video/options.py",
     "backend/models/projection/*.py",
     "backend/projection/*.py",
     "backend/score/*.py",

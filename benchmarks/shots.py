@@ -62,7 +62,7 @@ def imported_shot(shot: Path, folder: Path) -> Path:
         path if index in known else None for index, path in enumerate(source.guide("depth"))
     )
     imported = replace(source, guides={"depth": depth}, name=f"{source.name}, imported still")
-    _link(shot, folder, imported.files())
+    link_files(shot, folder, imported.files())
     write_shot(imported, folder)
     return folder
 
@@ -78,7 +78,7 @@ def pick_frames(shot: Path, folder: Path, order: Sequence[int]) -> Path:
         order: 0-based indices.
     """
     source, reader = read_shot(shot), ShotReader(shot)
-    _link(shot, folder, source.files())
+    link_files(shot, folder, source.files())
     guides = {"depth": tuple(source.guide("depth")[index] for index in order)}
     if any(source.guide("flow")):
         # The first frame has none before it, the last none after it: theirs is never read.
@@ -112,7 +112,7 @@ def _turned_flow(
     return path
 
 
-def _link(shot: Path, folder: Path, files: Sequence[str]) -> None:
+def link_files(shot: Path, folder: Path, files: Sequence[str]) -> None:
     """Put files of a shot into another folder; no bytes are copied where one disk holds both."""
     folder.mkdir()
     same_disk = shot.stat().st_dev == folder.stat().st_dev
