@@ -1,7 +1,8 @@
 """What an interrupted attempt left in a take's folder, and what of it can be trusted.
 
-`.job.jsonl` holds the job's identity in its first line and one finished frame in each further
-line. A frame counts only if every file of it still has the hash that was written down.
+`.job.jsonl` holds the job's identity in its first line and in each further line a finished frame or
+a sentence that the artist was told, as they came. A frame counts only if every file of it still has
+the hash that was written down.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from .take import (
     hash_file,
     read_take,
 )
-from .wire import MAX_JSON_BYTES, Shot
+from .wire import MAX_JSON_BYTES, MAX_TEXT, Shot
 
 JOB_FILE = ".job.jsonl"
 
+_WARNING = "warning"
 _OWN = (FRAMES, MASKS, DEPTHS, LINEAR, SHOWN, SHOWN_MASKS, TAKE_FILE, JOB_FILE)
 
 
@@ -50,10 +52,26 @@ class Finished:
         return {"index": index, "files": dict(self.files), "generated": self.generated}
 
 
-def read_finished(
-    folder: Path, identity: Mapping[str, object], *, shot: Shot
-) -> dict[int, Finished] | None:
-    """Return the frames of this very job that are whole on disk.
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier attempt of a job left.
+
+    Attributes:
+        frames: By index.
+        warnings: Sentences that the artist was told, each once, in their order.
+    """
+
+    frames: Mapping[int, Finished]
+    warnings: tuple[str, ...]
+
+
+def warning_line(message: str) -> dict[str, object]:
+    """Return the line that notes a sentence."""
+    return {_WARNING: message}
+
+
+def read_earlier(folder: Path, identity: Mapping[str, object], *, shot: Shot) -> Earlier | None:
+    """Return what an earlier attempt of this very job left, of its frames those whole on disk.
 
     Args:
         folder: The take's folder.
@@ -62,7 +80,7 @@ def read_finished(
         shot: The shot.
 
     Returns:
-        The frames by index, or None if the folder holds another job's files (or none).
+        None if the folder holds another job's files (or none).
     """
     if (folder / TAKE_FILE).is_file():
         noted = _from_take(folder, identity, shot)
@@ -72,7 +90,8 @@ def read_finished(
         noted = None
     if noted is None:
         return None
-    return {index: frame for index, frame in noted.items() if _whole(folder, frame)}
+    whole = {index: frame for index, frame in noted.frames.items() if _whole(folder, frame)}
+    return Earlier(whole, noted.warnings)
 
 
 def put_aside(folder: Path) -> Path | None:
@@ -97,9 +116,7 @@ def _whole(folder: Path, frame: Finished) -> bool:
     )
 
 
-def _from_take(
-    folder: Path, identity: Mapping[str, object], shot: Shot
-) -> dict[int, Finished] | None:
+def _from_take(folder: Path, identity: Mapping[str, object], shot: Shot) -> Earlier | None:
     try:
         take = read_take(folder)
     except TakeError:
@@ -108,7 +125,8 @@ def _from_take(
         return None
     if take.frames != shot.frames:
         return None
-    return {index: _frame_of(take, shot, index) for index in range(shot.frames)}
+    frames = {index: _frame_of(take, shot, index) for index in range(shot.frames)}
+    return Earlier(frames, take.warnings)
 
 
 def _frame_of(take: Take, shot: Shot, index: int) -> Finished:
@@ -117,31 +135,36 @@ def _frame_of(take: Take, shot: Shot, index: int) -> Finished:
     return Finished(files, take.generated[index])
 
 
-def _from_notes(
-    folder: Path, identity: Mapping[str, object], shot: Shot
-) -> dict[int, Finished] | None:
+def _from_notes(folder: Path, identity: Mapping[str, object], shot: Shot) -> Earlier | None:
     with (folder / JOB_FILE).open("rb") as stream:
         first, *rest = stream.read(MAX_JSON_BYTES).split(b"\n")
-    found: dict[int, Finished] = {}
+    frames: dict[int, Finished] = {}
+    warnings: dict[str, None] = {}
     try:
-        noted = Fields.of(
-            parse_json(first, name=JOB_FILE, error=TakeError), place=JOB_FILE, error=TakeError
-        )
         # Attempts from before there were formats say nothing of theirs.
-        if {"format": PNG8, **noted.values} != dict(identity):
+        if {"format": PNG8, **_fields(first).values} != dict(identity):
             return None
         for line in rest[:-1]:  # after the last line break comes nothing, or a torn line
-            index, frame = _parse(line, shot)
-            found[index] = frame
+            fields = _fields(line)
+            if _WARNING in fields.values:
+                warnings[fields.text(_WARNING, most=MAX_TEXT)] = None
+            else:
+                index, frame = _frame_from(fields, shot)
+                frames[index] = frame
     except TakeError:
-        return found or None  # what stands before a damaged line is checked by its hashes
-    return found
+        if not (frames or warnings):
+            return None
+        # What stands before a damaged line is checked by its hashes.
+    return Earlier(frames, tuple(warnings))
 
 
-def _parse(line: bytes, shot: Shot) -> tuple[int, Finished]:
-    fields = Fields.of(
+def _fields(line: bytes) -> Fields:
+    return Fields.of(
         parse_json(line, name=JOB_FILE, error=TakeError), place=JOB_FILE, error=TakeError
     )
+
+
+def _frame_from(fields: Fields, shot: Shot) -> tuple[int, Finished]:
     index = fields.integer("index", least=0, most=shot.frames - 1)
     files = fields.child("files")
     paths = _paths(shot, index)

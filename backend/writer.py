@@ -2,8 +2,8 @@
 
 A file gets its name only when all of its bytes are written, so a killed process leaves no torn
 frame. What is finished is noted in `.job.jsonl`: its first line says which job the folder belongs
-to, every further line one frame with the hashes of its bytes. An interrupted job goes on from
-there; frames are not flushed to the disk one by one, because a frame lost with the power fails
+to, every further line one frame with the hashes of its bytes, or one sentence that the artist was
+told. An interrupted job goes on from there; frames are not flushed to the disk one by one, because a frame lost with the power fails
 its hash and is made again.
 """
 
@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +29,7 @@ from .formats import PNG8, bits_of
 from .marks import frame_marks, source_type
 from .models.card import Card
 from .reader import ShotReader
-from .resume import JOB_FILE, Finished, put_aside, read_finished
+from .resume import JOB_FILE, Finished, put_aside, read_earlier, warning_line
 from .take import (
     DEPTHS,
     FRAMES,
@@ -219,12 +219,18 @@ class TakeWriter:
             raise _storage(self._folder, reason) from reason
 
     def warn(self, message: str) -> None:
-        """Note a sentence for the artist in the take's record."""
-        with self._lock:
-            self._warnings[message] = None
+        """Note a sentence for the artist in the take's record.
+
+        Raises:
+            StorageError: it could not be written.
+        """
+        try:
+            self._note(message)
+        except OSError as reason:
+            raise _storage(self._folder, reason) from reason
 
     def warnings(self) -> tuple[str, ...]:
-        """Return the sentences noted so far, each once."""
+        """Return the sentences noted so far, in earlier attempts too, each once."""
         with self._lock:
             return tuple(self._warnings)
 
@@ -261,7 +267,7 @@ class TakeWriter:
             digital_source_type=self._source_type,
             generated=tuple(frame.generated for frame in ordered),
             files=files,
-            warnings=tuple(dict.fromkeys((*self._reader.warnings, *self._warnings))),
+            warnings=tuple(dict.fromkeys((*self._warnings, *self._reader.warnings))),
             details=details,
             capture_sha256=self._capture,
             cameras=self._shot.cameras,
@@ -286,19 +292,38 @@ class TakeWriter:
     def _open(self) -> dict[int, Finished]:
         for name in (FRAMES, MASKS):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
-        finished = read_finished(self._folder, self._identity, shot=self._shot)
-        if finished is None:
+        earlier = read_earlier(self._folder, self._identity, shot=self._shot)
+        if earlier is None:
             moved = put_aside(self._folder)
             if moved is not None:
-                self.warn(f"The files of another job were moved to '{moved.absolute()}'.")
+                self._warnings[f"The files of another job were moved to '{moved.absolute()}'."] = (
+                    None
+                )
             for name in (FRAMES, MASKS):
                 (self._folder / name).mkdir(exist_ok=True)
             finished = {}
-        lines = [self._identity, *(frame.to_json(i) for i, frame in sorted(finished.items()))]
-        content = "".join(json.dumps(line) + "\n" for line in lines)
-        _write_whole(self._folder / JOB_FILE, content.encode(), durable=True)
+        else:
+            self._warnings |= dict.fromkeys(earlier.warnings)
+            finished = dict(earlier.frames)
+        lines = [
+            self._identity,
+            *map(warning_line, self._warnings),
+            *(frame.to_json(index) for index, frame in sorted(finished.items())),
+        ]
+        _write_whole(self._folder / JOB_FILE, _lines(lines), durable=True)
         (self._folder / TAKE_FILE).unlink(missing_ok=True)
         return finished
+
+    def _note(self, *messages: str, frame: Mapping[str, object] | None = None) -> None:
+        """Note sentences that are new, the reader's first, and a finished frame behind them."""
+        read = self._reader.warnings
+        with self._lock:
+            new = [each for each in (*read, *messages) if each not in self._warnings]
+            lines = [*map(warning_line, new), *([] if frame is None else [frame])]
+            if lines:
+                with (self._folder / JOB_FILE).open("ab") as stream:
+                    stream.write(_lines(lines))
+            self._warnings |= dict.fromkeys(new)
 
     def _write_frame(
         self, index: int, image: np.ndarray, mask: np.ndarray, depth: np.ndarray | None
@@ -318,8 +343,7 @@ class TakeWriter:
                 (self._folder / DEPTHS).mkdir(exist_ok=True)
             for path, content in contents.items():
                 _write_whole(self._folder / path, content)
-            with self._lock, (self._folder / JOB_FILE).open("ab") as stream:
-                stream.write(json.dumps(done.to_json(index)).encode() + b"\n")
+            self._note(frame=done.to_json(index))
         except OSError as reason:
             raise _storage(self._folder, reason) from reason
         with self._lock:
@@ -337,6 +361,10 @@ class TakeWriter:
 def _check(array: np.ndarray, shape: tuple[int, ...], dtype: type) -> None:
     if array.shape != shape or array.dtype != dtype:
         raise ValueError(f"expected {shape} {dtype.__name__}, not {array.shape} {array.dtype}")
+
+
+def _lines(values: Iterable[Mapping[str, object]]) -> bytes:
+    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
 
 def _write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:

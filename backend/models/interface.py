@@ -101,7 +101,11 @@ class Sink(Protocol):
         """Keep something about how the take was made in its record, for people."""
 
     def warn(self, message: str) -> None:
-        """Tell the artist one sentence that does not stop the job."""
+        """Tell the artist one sentence that does not stop the job.
+
+        Raises:
+            StorageError: it could not be noted.
+        """
 
 
 class Model(Protocol):

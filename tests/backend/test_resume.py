@@ -9,12 +9,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 import pytest
 
+from backend import media
 from backend.errors import TakeError
+from backend.reader import ShotReader
 from backend.take import read_take, verify_take
-from tests.backend.written import CARD, ROOT, content, names, write_all, writer
+from backend.writer import TakeWriter
+from tests.backend.written import CARD, ROOT, SETTINGS, content, names, write_all, writer
 
 
 @pytest.fixture
@@ -47,6 +51,41 @@ class TestGoingOn:
         assert verify_take(folder) == take
         assert "depth/0009.exr" in take.files
         assert not (folder / ".job.jsonl").exists()
+
+    def test_what_was_said_before_a_kill_stands_in_the_record(self, make_shot, folder):
+        """Of the model and of the reader, each once, in the order in which it was said."""
+        shot = make_shot(frames=3)
+        (shot / "still.png").write_bytes(media.encode_png(np.zeros((20, 32, 3), np.uint8)))
+
+        def interrupted(said: list[str]) -> None:
+            reader = ShotReader(shot)
+            with TakeWriter(folder, reader, card=CARD, settings=SETTINGS, seed=7) as target:
+                for sentence in said:
+                    target.warn(sentence)
+                reader.still(0)
+                target.frame(len(target.finished()), **content(1))
+                raise KeyboardInterrupt
+
+        for said in (["Memory was full.", "Öl!"], ["Öl!", "Memory was full.", "Cut."]):
+            with pytest.raises(KeyboardInterrupt):
+                interrupted(said)
+        with writer(folder, shot) as target:
+            assert target.finished() == {0, 1}
+            target.warn("Cut.")
+            target.warn("Last.")
+            target.frame(2, **content(2))
+            take = target.finish({})
+        first, second, small, *rest = take.warnings
+        assert [first, second, *rest] == ["Memory was full.", "Öl!", "Cut.", "Last."]
+        assert "smaller than the shot" in small
+        assert read_take(folder) == take
+
+    def test_what_was_said_before_the_first_frame_is_not_lost(self, shot, folder):
+        with writer(folder, shot) as target:
+            target.warn("Cut.")
+        with (folder / ".job.jsonl").open("ab") as stream:
+            stream.write(b'{"warning": 3}\n')
+        assert write_all(folder, shot).warnings == ("Cut.",)
 
     @pytest.mark.parametrize("path", ["frames/0010.png", "mask/0010.png", "depth/0010.exr"])
     @pytest.mark.parametrize("harm", ["gone", "torn", "changed"])
