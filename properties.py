@@ -176,6 +176,14 @@ class DepthshotSettings(PropertyGroup):
         description="What the video should not show, in words, such as: blurred, text, people",
         options=set(),
     )
+    free: PointerProperty(
+        name="Free to Move",
+        description="What is in this collection may move, such as water, leaves or smoke: the model"
+        " makes it anew also where the still shows it. All else is kept as far as Lock to the still"
+        " says",
+        type=bpy.types.Collection,
+        options=set(),
+    )
     seed: IntProperty(
         name="Seed",
         description="Another number gives another take, the same number the same one",

@@ -127,19 +127,26 @@ def read_flow(path: Path, *, size: tuple[int, int], place: str) -> np.ndarray:
 
 
 def read_share(path: Path, *, size: tuple[int, int], place: str) -> np.ndarray:
-    """Read a mask: a grey PNG of a share 0 to 1 for each pixel; of colours, their mean.
+    """Read how much of each pixel is to be kept.
+
+    A PNG holds a share: white keeps, black does not; of colours it is their mean. An EXR holds
+    Blender's object index: 0 keeps, every other index does not.
 
     Args:
-        path: A PNG of 8 or 16 bits.
+        path: A PNG of 8 or 16 bits, or an EXR; it may be the same as the depth's.
         size: (W, H) it must have.
         place: How a message names the frame and file.
 
     Returns:
-        (H, W) float32.
+        (H, W) float32, 0 to 1.
 
     Raises:
-        ShotError: no PNG, damaged, or of another size.
+        ShotError: neither of the two, damaged, without an object index, or of another size.
     """
+    if path.suffix.lower() == ".exr":
+        header = _header(path, size=size, place=place)
+        index = _read_channels(path, header, (_index_channel(header, place=place),), place=place)
+        return (index[..., 0] == 0).astype(np.float32)
     pixels = read_still(path, place=place).pixels
     height, width = pixels.shape[:2]
     if (width, height) != size:
@@ -227,6 +234,18 @@ def _depth_channel(header: exr.ExrHeader, *, place: str) -> exr.Channel:
             f"{place}: the channel '{found.name}' is not 32-bit float; depth needs all 32 bits."
         )
     return found
+
+
+def _index_channel(header: exr.ExrHeader, *, place: str) -> exr.Channel:
+    """Return the object index: `IndexOB.X` up to Blender 4.5, `Object Index.X` since."""
+    endings = ("IndexOB.X", "Object Index.X")
+    found = [_ending(header, ending, place=place) for ending in endings]
+    if found == [None, None]:
+        raise ShotError(
+            f"{place} has no object index, which says what may move; render it with that pass, or"
+            f" give a grey PNG. It has {_names(header)}."
+        )
+    return found[0] or found[1]
 
 
 def _flow_channels(

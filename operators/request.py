@@ -25,7 +25,8 @@ from ..preferences import Preferences, preferences
 from ..properties import setting_values
 from ..scene.capture import CaptureSettings
 from ..scene.color import linear_obstacle
-from ..scene.session import check_scene
+from ..scene.guides import FLOW, LOCK
+from ..scene.session import check_scene, free_objects
 from ..scene.targets import chosen_place, find_target
 from .backend_place import check_elsewhere
 from .folders import check_takes_folder
@@ -203,6 +204,7 @@ def _capture_settings(scene: Scene) -> CaptureSettings:
     settings = scene.depthshot
     frames = settings.frames
     render = settings.still_source == "RENDER"
+    guides = find_card(settings.model).guides
     return CaptureSettings(
         scene=scene.name,
         frame_start=frames.start,
@@ -211,7 +213,8 @@ def _capture_settings(scene: Scene) -> CaptureSettings:
         still_image=None if render else _still_image(settings.still_image),
         still_frame=still_frame(scene),
         supersample=2 if render and settings.supersample else 1,
-        with_flow="flow" in find_card(settings.model).guides,
+        with_flow=FLOW.name in guides,
+        free=free_objects(settings.free) if LOCK.name in guides and settings.free else None,
         prompt=settings.prompt,
         negative_prompt=settings.negative_prompt,
         seed=settings.seed,

@@ -16,6 +16,7 @@ from ..operators.model_weights import Whose, needed, shelf
 from ..operators.runner import runner
 from ..preferences import preferences
 from ..properties import DepthshotSettings, card_attribute, setting_values
+from ..scene.guides import LOCK
 from .chore import draw_chore
 from .tab import Tab, shot_scene
 from .text import letters, paragraph
@@ -35,6 +36,8 @@ def draw_card(layout: UILayout, context: Context, card: Card) -> None:
     if card.takes_prompt:
         _draw_words(layout, context, settings)
     _draw_settings(layout, settings, card, (each for each in card.settings if not each.advanced))
+    if LOCK.name in card.guides:
+        layout.prop(settings, "free")
     layout.separator()
     if card.takes_seed:
         layout.prop(settings, "seed")

@@ -29,7 +29,7 @@ from . import kept
 from .camera import CameraFacts, Picture, wire_camera
 from .child_process import ChildProcess
 from .drivers import broken_drivers
-from .guides import GUIDES, Guide
+from .guides import FLOW, GUIDES, LOCK, Guide
 from .session import check_scene, find_scene, lost_images, read_picture, save_copy, scripts_allowed
 from .settings import CaptureSettings
 from .worn_takes import worn_marks, worn_notes, worn_takes
@@ -235,7 +235,12 @@ class Capture:
         self._still_mark = strongest(worn_marks(worn))
 
     def _guides(self) -> list[Guide]:
-        return [guide for guide in GUIDES if self.settings.with_flow or not guide.optional]
+        left_out = set()
+        if not self.settings.with_flow:
+            left_out.add(FLOW)
+        if self.settings.free is None:
+            left_out.add(LOCK)
+        return [guide for guide in GUIDES if guide not in left_out]
 
     def _folder_of(self, guide: Guide) -> str:
         """Return where a guide's files lie in the shot; one file can serve several guides."""
@@ -259,6 +264,7 @@ class Capture:
             "still_image": None if image is None else str(image),
             "still_frame": settings.still_frame,
             "supersample": settings.supersample,
+            "free": list(settings.free or ()),
             "passes": [name for guide in self._guides() for name in guide.passes],
             # Rendered in any case; it goes along where a guide needs it.
             "rendered": f"{(shot if _RENDERED in folders else self._work) / _RENDERED}{os.sep}",

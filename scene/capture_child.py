@@ -218,6 +218,7 @@ def render_guides(scene: bpy.types.Scene, job: Job) -> None:
     guides.use_guide_layer(scene, job.passes)
     guides.use_guide_settings(scene)
     guides.clear_volumes()
+    guides.mark_free(job.free)
     metres = job.work / "metres"
     if job.metres:
         metres.mkdir()

@@ -45,6 +45,7 @@ def key(scene_hash: str, settings: CaptureSettings) -> str:
         settings.still_frame,
         settings.supersample,
         settings.with_flow,
+        settings.free,
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 

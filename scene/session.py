@@ -88,6 +88,31 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
     _check_size(width * side, height * side)
 
 
+def free_objects(collection: bpy.types.Collection) -> tuple[tuple[str, str], ...]:
+    """Return the objects of a collection and those that they are instances of, in a fixed order.
+
+    Each by its name and its library's path, "" where it is in this file.
+
+    Raises:
+        CaptureError: there is no object in it.
+    """
+    found: set[tuple[str, str]] = set()
+    waiting, seen = [collection], {collection}
+    while waiting:
+        for thing in waiting.pop().all_objects:
+            found.add((thing.name, thing.library.filepath if thing.library else ""))
+            inner = thing.instance_collection
+            if thing.instance_type == "COLLECTION" and inner is not None and inner not in seen:
+                seen.add(inner)
+                waiting.append(inner)
+    if not found:
+        raise CaptureError(
+            f"The collection “{collection.name}” that is free to move has no objects; put some in"
+            " it, or empty the field Free to Move."
+        )
+    return tuple(sorted(found))
+
+
 def read_picture(scene: bpy.types.Scene) -> Picture:
     """Return the raster of the scene's render settings."""
     width, height = picture_size(scene.render)

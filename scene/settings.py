@@ -18,6 +18,8 @@ class CaptureSettings:
         still_frame: the Blender frame that the still shows, within the range.
         supersample: 1, or 2 to render the still at twice the width and height.
         with_flow: whether the flow guide goes along.
+        free: the objects that may move, each by its name and its library's path ("" for none);
+            None where the shot need not say what is kept.
         prompt, negative_prompt, seed, name: go into the shot as they are.
     """
 
@@ -29,6 +31,7 @@ class CaptureSettings:
     still_frame: int
     supersample: int = 1
     with_flow: bool = True
+    free: tuple[tuple[str, str], ...] | None = None
     prompt: str = ""
     negative_prompt: str = ""
     seed: int = 0

@@ -3,7 +3,8 @@
 from .depth import DEPTH
 from .flow import FLOW
 from .guide import Guide
+from .lock import LOCK
 
-GUIDES = (DEPTH, FLOW)
+GUIDES = (DEPTH, FLOW, LOCK)
 
-__all__ = ["DEPTH", "FLOW", "GUIDES", "Guide"]
+__all__ = ["DEPTH", "FLOW", "GUIDES", "LOCK", "Guide"]

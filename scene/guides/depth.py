@@ -2,4 +2,4 @@
 
 from .guide import Guide
 
-DEPTH = Guide(name="depth", passes=("use_pass_z",), in_metres=True, optional=False)
+DEPTH = Guide(name="depth", passes=("use_pass_z",), in_metres=True)

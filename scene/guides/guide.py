@@ -15,11 +15,9 @@ class Guide:
         in_metres: whether it holds lengths, which have to be scaled by the scene's unit.
         joins_frames: whether it tells where things are in the neighbouring frames. Blender takes
             them all as seen by one camera, so beside a cut to another camera it is not known.
-        optional: whether a capture may leave it out.
     """
 
     name: str
     passes: tuple[str, ...]
     in_metres: bool = False
     joins_frames: bool = False
-    optional: bool = True

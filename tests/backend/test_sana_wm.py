@@ -38,8 +38,9 @@ FRAMES = 12
 def frames(*cameras: Camera) -> list[WindowFrame]:
     width, height = SIZE
     nothing = torch.zeros(height, width)
+    none = nothing.bool()
     return [
-        WindowFrame(i, camera, torch.zeros(3, height, width), nothing.bool(), nothing, False, False)
+        WindowFrame(i, camera, torch.zeros(3, height, width), none, none, nothing, False, False)
         for i, camera in enumerate(cameras)
     ]
 

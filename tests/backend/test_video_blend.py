@@ -15,7 +15,16 @@ from backend.projection.walk import Step
 def projected(image: np.ndarray, generated: np.ndarray) -> Projected:
     nothing = torch.zeros(1, 1)
     return Projected(
-        0, image, generated, None, torch.zeros(3, 1, 1), nothing.bool(), nothing, Step(0, None)
+        index=0,
+        image=image,
+        generated=generated,
+        depth=None,
+        colour=torch.zeros(3, 1, 1),
+        seen=nothing.bool(),
+        lock=None,
+        free=nothing.bool(),
+        inverse=nothing,
+        step=Step(0, None),
     )
 
 

@@ -25,7 +25,7 @@ from backend.models.video.job import VideoModel
 from backend.models.video.window import DENOISING, Report, WindowTask
 from backend.reader import ShotReader
 from benchmarks.posts import MemorySink
-from tests.analytic import path, render
+from tests.analytic import path, render, write_exr
 
 SIZE = (64, 40)
 CARD = find_card("wan-vace-1.3b")
@@ -272,6 +272,32 @@ def test_a_mask_says_where_it_is_locked(make_shot):
     (folder / "lock.png").write_bytes(media.encode_mask(mask[:-1]))
     with pytest.raises(ShotError, match=r"guides.lock\[1\] 'lock.png' is 64 x 39, not 64 x 40 as"):
         run(shot)
+
+
+@pytest.mark.parametrize("name", ["IndexOB.X", "Object Index.X"])
+def test_an_object_index_says_what_may_move(make_shot, name):
+    """As Blender renders it, beside the depth or alone: 0 is kept, any other index is let go."""
+    folder = make_shot("indexed", frames=2, size=SIZE)
+    index = np.zeros((SIZE[1], SIZE[0], 1), np.float32)
+    index[10:20, 5:25] = 1
+    write_exr(folder / "index.exr", index, (f"View.{name}",))
+    content = json.loads((folder / "shot.json").read_text())
+    content["guides"]["lock"] = ["index.exr", "index.exr"]
+    (folder / "shot.json").write_text(json.dumps(content))
+    generator = Truth(torch.zeros_like)
+    made = run(ShotReader(folder), generator, match=False, feather=0)
+    first, mask = made.frames[0]
+    assert (mask[10:20, 5:25] == 255).all() and mask.sum() == 255 * 200, "the still's own frame too"
+    assert (first[10:20, 5:25] == 0).all()
+    (task,) = generator.tasks
+    assert task.frames[0].seen.all(), "the model knows what the still shows"
+    assert task.frames[0].free.sum() == 200
+    # The seam to what may move is soft as that to a hole is.
+    _, soft = run(ShotReader(folder), Truth(torch.zeros_like), match=False, feather=4).frames[0]
+    assert (soft[10:20, 5:25] == 255).all() and 0 < soft[15, 3] < 255 and soft[15, 30] == 0
+    write_exr(folder / "index.exr", index, ("Z",))
+    with pytest.raises(ShotError, match=r"guides.lock\[0\] 'index.exr' has no object index, which"):
+        run(ShotReader(folder))
 
 
 def test_half_a_lock_is_half_the_model(shot):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from tests.videos import tiny_wan_vace
 CARD = find_card("wan-vace-1.3b")
 SIZE = (48, 32)
 HOLE = (slice(8, 16), slice(20, 40))  # rows and columns that no still shows
+FREE = (slice(20, 28), slice(2, 10))  # where something may move
 RANGE = DepthRange(0.0, 1.0)
 
 
@@ -40,6 +42,7 @@ def frame(index: int, *, kept: bool = False, still: bool = False) -> WindowFrame
         camera=camera_at((0, 0, 0), size=SIZE),
         colour=torch.where(seen, colour, torch.full_like(colour, GREY)),
         seen=seen,
+        free=torch.zeros_like(seen),
         inverse=torch.full((height, width), 0.75),
         kept=kept,
         still=still,
@@ -131,6 +134,22 @@ def test_holes_are_grey_or_depth():
         assert mask[5].sum() == 8 * 20
         assert (video[5][:, *HOLE] == filled).all()
         assert video[5, 0, 0, 0] == 0.25
+
+
+@pytest.mark.parametrize("mode", [PROJECTION, BOTH])
+def test_what_may_move_is_given_with_the_still_and_made_after_it(mode):
+    window = task(13, mode=mode, stills=(0, 6))
+    free = torch.zeros_like(window.frames[0].seen)
+    free[FREE] = True
+    frames = tuple(replace(each, free=free) for each in window.frames)
+    _, mask = show(replace(window, frames=frames), Control())
+    made = [bool((mask[position, 0][FREE] == 1).all()) for position in range(13)]
+    given = [bool((mask[position, 0][FREE] == 0).all()) for position in range(13)]
+    assert [position for position in range(13) if given[position]] == [0, 1, 6, 7, 8], (
+        "as far as the mask is read: of 13 frames the 2nd, 5th, 9th, 12th"
+    )
+    assert made == [not each for each in given]
+    assert mask[3].sum() == 8 * 20 + 8 * 8, "nothing else is let go"
 
 
 def test_depth_is_not_rounded_to_8_bits_unless_the_card_says_so():

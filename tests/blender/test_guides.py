@@ -3,9 +3,11 @@
 import bpy
 import numpy as np
 import pytest
+from bl_ext.devrepo.depthshot.backend.errors import CaptureError
+from bl_ext.devrepo.depthshot.scene.session import free_objects
 from mathutils import Vector
 
-from tests.blender import shots
+from tests.blender import exr_pixels, shots
 
 
 def bumpy(scene, seed=0, count=9):
@@ -97,6 +99,49 @@ def test_depth_is_in_metres_whatever_the_unit(empty_scene, tmp_path, with_flow):
     assert shot.shot.cameras[1].transform_matrix[2][3] == pytest.approx(7)
     assert list(shot.shot.guides) == (["depth", "flow"] if with_flow else ["depth"])
     assert (finished.folder / "guides").exists() == with_flow
+
+
+def lock_of(finished, index=0):
+    """(H, W) of a captured lock guide: whether it is kept, as the backend reads it."""
+    shot = finished.shot
+    path = finished.folder / shot.guides["lock"][index]
+    channels = exr_pixels.read(path)
+    names = [name for name in channels if name.endswith(("IndexOB.X", "Object Index.X"))]
+    (values,) = [channels[name] for name in names]
+    return values == 0
+
+
+def test_what_is_free_to_move_is_told_apart_from_all_else(empty_scene, tmp_path):
+    scene = shots.small(empty_scene)
+    scene.unit_settings.scale_length = 0.5  # depth then lies in files of its own
+    ground = shots.add_plane(scene, half=100)
+    ground.pass_index = 3  # the artist's own numbers say nothing
+    free = bpy.data.collections.new("Water")
+    inside = bpy.data.collections.new("Instanced")
+    near = shots.add_plane(scene, half=0.5, location=(-2, 0, 1))
+    for owner in near.users_collection:
+        owner.objects.unlink(near)
+    inside.objects.link(near)
+    instance = bpy.data.objects.new("Pond", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", inside
+    free.objects.link(instance)
+    scene.collection.children.link(free)
+    shots.add_camera(scene, location=(0, 0, 8))
+    objects = free_objects(free)
+    assert objects == (("Plane.001", ""), ("Pond", ""))
+    finished = shots.capture(scene, tmp_path, free=objects)
+    kept = lock_of(finished)
+    depth = shots.shown(finished).depth()
+    assert 0 < (~kept).mean() < 0.2
+    assert np.array_equal(~kept, depth < 3.9), "what is free is what stands nearer"
+    assert finished.key != shots.capture(scene, tmp_path).key
+    assert ground.pass_index == 3, "the session stays as it is"
+
+
+def test_an_empty_collection_has_nothing_to_move(empty_scene):
+    free = bpy.data.collections.new("Water")
+    with pytest.raises(CaptureError, match="“Water” that is free to move has no objects; put some"):
+        free_objects(free)
 
 
 def principled_volume(tree, output):

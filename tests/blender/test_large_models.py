@@ -5,6 +5,7 @@ What it makes of them is noise; what is tested is the way.
 
 import json
 import subprocess
+from pathlib import Path
 
 import bpy
 import pytest
@@ -85,6 +86,26 @@ def test_a_take_of_a_large_model_lands_with_what_was_asked_for(large, tiny, tmp_
     _, named, *_ = sequencer.describe(take)
     assert "Steps 2" in named and "Feather 2" in named
     assert "Window" not in named, "an advanced setting that was left as it is"
+
+
+def test_what_is_free_to_move_is_made_anew(large, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv(variable(MODEL), str(tiny))
+    free = bpy.data.collections.new("Moves")
+    large.collection.children.link(free)
+    free.objects.link(bpy.data.objects["Cube"])
+    settings = large.depthshot
+    group = settings.models.wan_vace_1_3b
+    group.size, group.steps, group.guidance, group.feather = "shot", 2, 1.0, 0
+    shares = []
+    for settings.free in (None, free):
+        assert bpy.ops.depthshot.generate() == {"FINISHED"}
+        take = verify_take(Path(bpy.context.window_manager.depthshot.take))
+        shares.append(take.generated[0])
+    assert shares[0] == 0, "all of the first frame is the still's"
+    assert 0.02 < shares[1] < 0.5, "but for the cube"
+    assert "free" in names(draw(sidebar.DEPTHSHOT_PT_model), "prop")
+    settings.model = "projection"
+    assert "free" not in names(draw(sidebar.DEPTHSHOT_PT_model), "prop")
 
 
 def test_all_of_the_words_reach_the_backend(large, tiny, monkeypatch):

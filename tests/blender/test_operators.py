@@ -149,6 +149,7 @@ def test_what_the_artist_set_is_what_is_asked_for(scene, stored, tmp_path):
     assert (capture.still_source, capture.still_image, capture.still_frame) == ("IMAGE", image, 14)
     assert capture.supersample == 1, "an image is used as it is"
     assert capture.with_flow, "the card asks for flow"
+    assert capture.free is None, "this one makes nothing move"
     assert (capture.prompt, capture.negative_prompt, capture.seed) == ("rain", "people", 7)
     assert (request.model, dict(request.settings)) == ("projection", {"fill": False})
     assert (request.target, request.place) == ("STRIP", "EDIT")

@@ -117,12 +117,11 @@ class Compositor:
 
     def _lock(self, large: torch.Tensor, frame: Projected) -> Finished:
         settings = self._request.settings
-        where = self._request.shot.lock(frame.index)
         image, mask = lock(
             large,
             frame,
             strength=float(settings["lock"]),
-            where=where,
+            where=frame.lock,
             feather=int(settings["feather"]),
             bits=self._request.bits,
         )

@@ -162,16 +162,18 @@ class _Job:
                 colour = inside(compositor.display(index), fit)
                 inverse = inverse_depth(compositor.depth(index))
                 shown = colour, torch.ones(fit.model[::-1], dtype=torch.bool)
+                free = ~shown[1]
                 small = inside(torch.from_numpy(inverse)[None], fit)[0]
             else:
                 frame = projected[index]
-                shown, small = (frame.colour, frame.seen), frame.inverse
+                shown, small, free = (frame.colour, frame.seen), frame.inverse, frame.free
             frames.append(
                 WindowFrame(
                     index=index,
                     camera=fit.camera(self.shot.cameras[index]),
                     colour=shown[0],
                     seen=shown[1],
+                    free=free,
                     inverse=small,
                     kept=index in kept,
                     still=index in walk.own,
@@ -210,7 +212,7 @@ class _Job:
         tell()
         if self.request.settings["match"]:
             known = torch.stack([frame.colour for frame in task.frames])
-            where = torch.stack([frame.seen for frame in task.frames])
+            where = torch.stack([frame.seen & ~frame.free for frame in task.frames])
             if not self.card.follows_camera:
                 where[1:] = False  # only the picture that it begins with is where it is known to be
             made = match_colours(made, known, where)
@@ -269,13 +271,15 @@ class _Shares:
         """Say that a window begins, counted from 0."""
         self._window = window
 
-    def done(self, phase: str, done: int, total: int) -> float:
-        """Return the share of the whole job, 0 to 1."""
+    def done(self, phase: str, done: int, total: int) -> float | None:
+        """Return the share of the whole job, 0 to 1; None for a phase that has none."""
         part = min(done / max(total, 1), 1.0)
         others = dict(self._phases)
         once = others.pop(READING, 0.0)
         if phase == READING:
             return once * part
+        if phase not in others:
+            return None
         before = 0.0
         for name, share in others.items():
             if name == phase:
@@ -287,6 +291,6 @@ class _Shares:
 
     def part(self, phase: str) -> str:
         """Return which window is in this phase, "" where there is only one."""
-        if self._windows == 1 or phase == READING:
+        if self._windows == 1 or phase == READING or phase not in dict(self._phases):
             return ""
         return f"window {self._window + 1} of {self._windows}"

@@ -28,16 +28,20 @@ def lock(
         made: (3, H, W) display values that the model made, at the shot's size.
         frame: What the stills show.
         strength: 0 to 1.
-        feather: Pixels over which the seen gives way to the made before a hole begins.
+        feather: Pixels over which the seen gives way to the made before a hole begins, or what may
+            move.
         bits: Bits a value.
         where: (H, W) float32 0 to 1: what the strength is multiplied by, pixel by pixel, so that
             water can move and architecture stays; None for everywhere alike.
     """
     device = made.device
     generated = torch.from_numpy(frame.generated).to(device).float() / 255
-    kept = strength * soft_border(1.0 - generated, feather)
-    if where is not None:
-        kept = kept * torch.from_numpy(where).to(device)
+    seen = 1.0 - generated
+    if where is None:
+        kept = strength * soft_border(seen, feather)
+    else:
+        share = torch.from_numpy(where).to(device)
+        kept = strength * share * soft_border(seen * (share > 0), feather)
     levels = float(2**bits - 1)
     # torch has no arithmetic for uint16.
     known = torch.from_numpy(frame.image.astype(np.int32)).to(device).permute(2, 0, 1) / levels

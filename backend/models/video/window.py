@@ -16,6 +16,8 @@ from .control import DepthRange
 PROJECTING, ENCODING, DENOISING = "projecting", "encoding", "denoising"
 DECODING, COMPOSITING = "decoding", "compositing"
 READING = "reading the words"
+# Where it is needed, once for a model; no part of a card's phases.
+ROUNDING = "rounding the weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class WindowFrame:
         camera: In pixels of the model's picture.
         colour: (3, h, w) display values 0 to 1; grey where not `seen`.
         seen: (h, w) bool: pixels whose colour is known.
+        free: (h, w) bool: pixels that may move, so that their colour holds for a still's own frame
+            and no other.
         inverse: (h, w) inverse depth, 1 / m.
         kept: Whether the window before has made it, so that all of it is known.
         still: Whether a still is this very frame.
@@ -36,6 +40,7 @@ class WindowFrame:
     camera: Camera
     colour: torch.Tensor
     seen: torch.Tensor
+    free: torch.Tensor
     inverse: torch.Tensor
     kept: bool
     still: bool

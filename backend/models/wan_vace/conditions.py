@@ -36,8 +36,9 @@ def show(task: WindowTask, control: Control) -> tuple[torch.Tensor, torch.Tensor
     near = _beside_known(task.frames)
     video, masks = [], []
     for position, frame in enumerate(task.frames):
-        hidden = mode == DEPTH and position not in near
-        keep = torch.zeros_like(frame.seen) if hidden else frame.seen
+        keep = frame.seen
+        if position not in near:
+            keep = torch.zeros_like(keep) if mode == DEPTH else keep & ~frame.free
         if mode == PROJECTION or task.depth is None:
             control_picture = torch.full_like(frame.colour, GREY)
         else:
