@@ -3,8 +3,8 @@
 A file gets its name only when all of its bytes are written, so a killed process leaves no torn
 frame. What is finished is noted in `.job.jsonl`: its first line says which job the folder belongs
 to, every further line one frame with the hashes of its bytes, or one sentence that the artist was
-told. An interrupted job goes on from there; frames are not flushed to the disk one by one, because a frame lost with the power fails
-its hash and is made again.
+told. An interrupted job goes on from there; frames are not flushed to the disk one by one, because
+a frame lost with the power fails its hash and is made again.
 """
 
 from __future__ import annotations

@@ -112,8 +112,8 @@ class Held:
         """Return the seconds of the bare pipeline, placed as the last job has placed it."""
         bench = self.bench
         return run_bare(
-            self.weights.pipeline, keep_words(self.shape), size=bench.size, frames=bench.frames,
-            steps=steps, guidance=1.0, device=bench.device,
+            self.weights.pipeline, keep_words(self.shape, device=bench.device), size=bench.size,
+            frames=bench.frames, steps=steps, guidance=1.0, device=bench.device,
         )  # fmt: skip
 
 

@@ -143,8 +143,8 @@ def _plans(found: Mapping[str, Mapping], *, goals: bool) -> str:
         "most / reckoned", "process GB", "reckoned GB",
     )  # fmt: skip
     return _table(
-        "Memory plans, jobs of 3 steps. Tensors at their peak by phase (the first step counts as"
-        " encoding), and with what the libraries hold, beside what preflight reckons.",
+        "Memory plans, jobs of 3 steps. Tensors at their peak by phase, and with what the libraries"
+        " hold, beside what preflight reckons.",
         head,
         rows,
     )

@@ -122,7 +122,7 @@ class Weights:
 
     def generator(self) -> WanVaceGenerator:
         """Return what makes windows with these weights; words are made up, see `keep_words`."""
-        keep_words(self.shape)
+        keep_words(self.shape, device=self._device)
         card = card_of(self.shape)
         return WanVaceGenerator(card, None, device=self._device, load=self.load)
 
@@ -206,7 +206,7 @@ class _Silent:
         """See `video.window.Report`."""
 
 
-def keep_words(shape: Shape) -> dict[str, torch.Tensor]:
+def keep_words(shape: Shape, *, device: torch.device) -> dict[str, torch.Tensor]:
     """Keep made-up embeddings of no words where the family looks for them, and return them."""
     tokens, width = shape.words
     generator = torch.Generator().manual_seed(1)
@@ -217,7 +217,8 @@ def keep_words(shape: Shape) -> dict[str, torch.Tensor]:
             for name in ("prompt", "negative")
         }
 
-    return embedded(find_card(shape.card), ("", NEGATIVE), made_up, report=_Silent())
+    card, dtype = find_card(shape.card), work_type(device)
+    return embedded(card, ("", NEGATIVE), made_up, dtype=dtype, report=_Silent())
 
 
 def _count(network: torch.nn.Module) -> int:

@@ -17,7 +17,7 @@ from diffusers import WanVACEPipeline
 from backend.models.card import Card, Value
 from backend.models.interface import Request
 from backend.models.video.job import VideoModel
-from backend.models.video.window import DENOISING, ENCODING
+from backend.models.video.window import DENOISING
 from backend.models.wan_vace.generator import WanVaceGenerator
 
 from .posts import MemoryReader, MemorySink
@@ -84,8 +84,7 @@ class Run:
         seconds: Of all of it.
         phases: Seconds by phase.
         step: Seconds of a step, the middle one; None where only one was made.
-        peaks: Bytes of tensors on the device at most, by phase; that of the first step counts as
-            encoding. Empty for a CPU.
+        peaks: Bytes of tensors on the device at most, by phase; empty for a CPU.
         plan: Id of the memory plan.
         ram: Bytes of this process after it.
     """
@@ -117,13 +116,9 @@ def run_job(
     seconds = clock(device) - began
     between = [after - before for before, after in zip(sink.steps, sink.steps[1:], strict=False)]
     step = statistics.median(between) if between else None
-    phases = dict(sink.seconds)
-    if step is not None:
-        phases[ENCODING] -= step
-        phases[DENOISING] += step
     return Run(
         seconds=seconds,
-        phases=phases,
+        phases=dict(sink.seconds),
         step=step,
         peaks=sink.peaks,
         plan=", ".join(sink.recorded.get("memory_plans", ())),

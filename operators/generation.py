@@ -49,7 +49,7 @@ from .attachment import attachment
 from .clock import Clock, Stage
 from .folders import private_folder, sweep
 from .interface import know_last_take, modal_operators, name_landing, occupied, push_undo
-from .look import PHASE, Look
+from .look import PHASE, Look, has_looks
 from .pending import SESSION, Claim, Pending
 from .request import GenerationRequest
 from .task import Task
@@ -278,6 +278,7 @@ class Generation:
     def _follow(self, backend: Backend, claim: Claim) -> Steps[None]:
         events = backend.follow(claim.pending.job)
         self._where = f" on {backend.machine}" if backend.machine else ""
+        self.look.possible = has_looks(claim.pending.model)
         try:
             last = None
             while last is None or not last.final:
@@ -306,8 +307,11 @@ class Generation:
     def _take(self, event: Event) -> None:
         if event.kind == "progress":
             self.look.wanted = event.phase.startswith(PHASE)  # behind it may come which window
-            # Not in numbers: what a model counts is not always frames.
-            part = f" {event.done / event.total:.0%}" if event.total > 1 else ""
+            part = ""
+            if self.look.wanted:
+                part = f", step {min(event.done + 1, event.total)} of {event.total}"
+            elif event.total > 1:  # not in numbers: what a model counts is not always frames
+                part = f" {event.done / event.total:.0%}"
             self.clock.at(Stage.RUN, event.share, detail=f"{event.phase}{part}{self._where}")
         elif event.kind == "warning":
             self._warn([event.message])

@@ -144,6 +144,7 @@ def _noted(backend: Backend, request: GenerationRequest) -> Pending:
         server=backend.address,
         store=backend.store,
         view=request.view,
+        model=request.model,
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..backend import png
 from ..backend.errors import DepthshotError
+from ..backend.models import cards
 from .task import Task
 
 log = logging.getLogger(__name__)
@@ -28,16 +29,23 @@ _MOST_PIXELS = 1 << 22
 _LONGEST_SIDE = 256  # of an icon, as Blender's own
 
 
+def has_looks(model: str) -> bool:
+    """Whether there are looks at what a model makes, by its card's id; True for an unknown one."""
+    return all(card.looks is not None for card in cards() if card.id == model)
+
+
 class Look:
     """The latest look at a job.
 
     Attributes:
-        wanted: Whether the job is where there are looks.
+        possible: Whether there are looks at what the job's model makes.
+        wanted: Whether the job is where there are looks, or soon will be.
         picture: The latest, (h, w, 4) uint8 RGBA, rows from the bottom; None before the first.
             It is another object each time that it shows something else.
     """
 
     def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self.possible = True
         self.wanted = False
         self.picture: np.ndarray | None = None
         self._now = now
@@ -57,7 +65,7 @@ class Look:
                 return
             self.picture = self._asking.result()
             self._asking = None
-        if self.wanted and self._now() >= self._next:
+        if self.possible and self.wanted and self._now() >= self._next:
             self._next = self._now() + SECONDS_BETWEEN_LOOKS
             self._asking = Task(partial(self._fetch, ask))
 
@@ -75,9 +83,14 @@ class Look:
 
 
 class ShownLook:
-    """The icon that panels show of a look; there is none between two generations."""
+    """The icon that panels show of a look; there is none between two generations.
+
+    Attributes:
+        expected: Whether there will be one soon, for which panels keep room.
+    """
 
     def __init__(self) -> None:
+        self.expected = False
         self._icons: bpy.utils.previews.ImagePreviewCollection | None = None
         self._picture: np.ndarray | None = None
         self._count = 0
@@ -110,6 +123,7 @@ class ShownLook:
 
     def clear(self) -> None:
         """Show nothing and leave nothing with Blender."""
+        self.expected = False
         if self._icons is not None:
             bpy.utils.previews.remove(self._icons)
         self._icons = self._picture = None

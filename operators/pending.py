@@ -67,6 +67,7 @@ class Pending:
         store: What that backend calls the place its jobs are kept in, "" where it did not say.
         view: The view transform that scene-linear frames are made for, "" where none were asked
             for, as in notes from before there were formats.
+        model: Id of the card, "" in notes from before it was noted.
         sent: "yes" once the backend has said that it has the job, "" before. It may have it then
             as well: Blender ended before it was noted.
     """
@@ -83,6 +84,7 @@ class Pending:
     server: str = ""
     store: str = ""
     view: str = ""
+    model: str = ""
     sent: str = ""
 
 
@@ -260,7 +262,7 @@ def _read(path: Path) -> Pending:
     value = read_json(path, error=StorageError, largest=_LARGEST)
     fields = Fields.of(value, place=f"The note '{path}'", error=StorageError)
     # What earlier notes do not have; they were written once the backend had the job.
-    earlier = {"view": "", "server": "", "store": "", "sent": "yes"}
+    earlier = {"view": "", "server": "", "store": "", "model": "", "sent": "yes"}
     fields = dataclasses.replace(fields, values={**earlier, **fields.values})
     return Pending(
         **{name: fields.text(name, most=MOST_LETTERS) for name in Pending.__dataclass_fields__}

@@ -113,8 +113,10 @@ class Runner:
             status.generated = fmean(generation.take.generated)
             status.scene = generation.landed.scene if generation.landed else ""
             status.landing = generation.landing
-        if generation.look.picture is not None:
-            shown.show(generation.look.picture)
+        look = generation.look
+        shown.expected = shown.expected or (look.possible and look.wanted)
+        if look.picture is not None:
+            shown.show(look.picture)
         # The scene beside the sidebars only once it has changed.
         redraw_sidebars("VIEW_3D", "SEQUENCE_EDITOR", whole=generation.landed is not None)
 

@@ -7,10 +7,12 @@ from bpy.types import UILayout
 from ..operators.look import shown
 
 _ROWS = 8.0  # height of the picture
+_NOTHING = 0  # an icon that Blender leaves room for and does not draw
 
 
 def draw_look(layout: UILayout) -> None:
-    """Draw the look, where there is one; below all the rest, so that it moves no button."""
-    icon = shown.icon
-    if icon is not None:
-        layout.template_icon(icon_value=icon, scale=_ROWS)
+    """Draw the look, or keep its room from where one is expected: nothing moves when it comes."""
+    if shown.icon is not None:
+        layout.template_icon(icon_value=shown.icon, scale=_ROWS)
+    elif shown.expected:
+        layout.template_icon(icon_value=_NOTHING, scale=_ROWS)

@@ -89,14 +89,13 @@ class DEPTHSHOT_PT_take(_Tab, Panel):
         settings = shot.depthshot
         status = context.window_manager.depthshot
         column = self.column()
-        choice = column.column()
-        choice.active = not runner.running
-        choice.prop(settings, "target")
-        if settings.target == strip.ID:
-            choice.prop(settings, "landing")
-        choice.prop(settings, "format")
-        column.separator()
         if not runner.running:
+            # While a take is made nothing of it can be changed: the room is the look's.
+            column.prop(settings, "target")
+            if settings.target == strip.ID:
+                column.prop(settings, "landing")
+            column.prop(settings, "format")
+            column.separator()
             row = column.row()
             row.scale_y = 1.5
             if shot != context.scene:
@@ -148,9 +147,9 @@ class DEPTHSHOT_PT_progress(_Tab, Panel):
         row = column.row()
         row.label(text=f"{status.time_left} left" if status.time_left else "")
         row.operator("depthshot.cancel", icon="X")
+        draw_look(column)
         if status.held_up:
             column.label(text=f"Copying the file held Blender up for {status.held_up:.2f} s")
-        draw_look(column)
 
 
 class DEPTHSHOT_PT_last_take(_Tab, Panel):

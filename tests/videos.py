@@ -1,9 +1,17 @@
-"""Tiny pipelines of the real classes with random weights, as folders that the families load."""
+"""Tiny pipelines of the real classes with random weights, as folders that the families load.
+
+And what the tests of each family do with them: jobs with small settings, shots changed, pictures
+read.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import torch
 from diffusers import (
     AutoencoderKLLTX2Video,
@@ -32,6 +40,9 @@ from transformers import (
     UMT5Config,
     UMT5EncoderModel,
 )
+
+from backend.generate import generate
+from backend.take import Take
 
 WORDS = "a quiet street at dusk, warm light in the windows, wet stones, slow camera"
 
@@ -116,7 +127,7 @@ def tiny_sana_wm(folder: Path, *, seed: int = 0) -> Path:
                 )
             ).eval(),
             vae=AutoencoderKLLTX2Video(
-                latent_channels=8,
+                latent_channels=128,  # as many as the card knows the colours of
                 block_out_channels=(4, 8, 16, 32),
                 decoder_block_out_channels=(8, 16, 32),
                 layers_per_block=(1, 1, 1, 1, 1),
@@ -125,7 +136,7 @@ def tiny_sana_wm(folder: Path, *, seed: int = 0) -> Path:
                 temporal_compression_ratio=8,
             ),
             transformer=SanaWMTransformer3DModel(
-                in_channels=8,
+                in_channels=128,
                 num_layers=2,
                 hidden_size=32,
                 num_attention_heads=2,
@@ -207,3 +218,32 @@ def tiny_lora(weights: Path, file: Path, *, seed: int = 0) -> Path:
         weight_name=file.name,
     )
     return file
+
+
+def take_maker(model: str, settings: Mapping[str, object]) -> Callable[..., Take]:
+    """Return a function that makes a take of a shot in a folder; options are `generate`'s."""
+
+    def run(shot: Path, out: Path, **options: object) -> Take:
+        arguments = {
+            "model": model,
+            "settings": settings,
+            "on_event": lambda event: None,
+            "should_stop": lambda: False,
+            "device": "cpu",
+        }
+        return generate(shot, out=out, **(arguments | options))
+
+    return run
+
+
+def change(shot: Path, **values: object) -> Path:
+    """Change what a shot says, and return its folder."""
+    content = json.loads((shot / "shot.json").read_text())
+    (shot / "shot.json").write_text(json.dumps({**content, **values}))
+    return shot
+
+
+def picture(file: Path) -> np.ndarray:
+    """Return the pixels of a picture on disk."""
+    with PIL.Image.open(file) as image:
+        return np.asarray(image).copy()

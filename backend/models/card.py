@@ -7,13 +7,13 @@ alone.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..errors import SettingError
 from ..fields import quoted
+from .looks import LatentColours
 
 Value = bool | int | float | str
 SourceType = Literal["algorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
@@ -167,19 +167,23 @@ class Autoencoder:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The shape of a diffusion network whose layers are of many sizes (a UNet): its memory alone.
+    """The memory and work of a diffusion network whose layers are of many sizes (a UNet).
 
     Attributes:
         held: The most values that live while it works, for a square of 2 x 2 latents of a frame.
         block: Parameters of the largest block that can wait outside the GPU on its own.
         outside: Parameters outside such blocks.
         layer: Parameters of its largest layer.
+        token: FLOP of one forward for each such square; 0 where it was not counted.
+        pair: And for each two squares of the same frame, which look at each other.
     """
 
     held: int
     block: int
     outside: int
     layer: int
+    token: float = 0.0
+    pair: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +258,7 @@ class Card:
         parts: Its networks, in the order in which they work.
         fast: What makes it need few steps; None where nothing does.
         control: How it is shown depth; None where it is shown none.
+        looks: What its latents look like; None where there is no look at what it is making.
         learned: Whether it generates with trained weights (decides the digital source type).
         takes_prompt: Whether the shot's words change what it makes.
         takes_seed: Whether the seed does.
@@ -282,6 +287,7 @@ class Card:
     parts: tuple[Part, ...] = ()
     fast: Distillation | None = None
     control: Control | None = None
+    looks: LatentColours | None = None
     stills: int | None = None
     overlap: int = 0
     follows_camera: bool = True
@@ -371,6 +377,7 @@ class Card:
             "native_size": None if self.native_size is None else list(self.native_size),
             "parameters": self.parameters,
             "hub": None if self.hub is None else self.hub.to_json(),
+            "looks": self.looks is not None,
             "fast_steps": None if self.fast is None else self.fast.steps,
             "settings": [setting.to_json() for setting in self.settings],
         }
@@ -387,8 +394,3 @@ def _from_text(text: str, kind: type) -> object:
         except ValueError:
             return text
     return text
-
-
-def weights_variable(model: str) -> str:
-    """Return the environment variable that names a folder of weights for a model's id."""
-    return f"DEPTHSHOT_{re.sub(r'[^A-Z0-9]', '_', model.upper())}_WEIGHTS"

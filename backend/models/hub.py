@@ -12,13 +12,19 @@ standard library is needed here; downloading is `pull`'s.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import ModelError
 from ..paths import default_data_dir, full_path
-from .card import Card, weights_variable
+from .card import Card
 from .snapshot import what_is_missing
+
+
+def variable(model: str) -> str:
+    """Return the environment variable that names a folder of weights for a model's id."""
+    return f"DEPTHSHOT_{re.sub(r'[^A-Z0-9]', '_', model.upper())}_WEIGHTS"
 
 
 def home(data: Path | None = None) -> Path:
@@ -85,7 +91,7 @@ def unpinned(card: Card) -> ModelError:
     return ModelError(
         f"No revision of '{card.hub.repository}' was checked with this version of Depthshot, so it"
         f" is not downloaded; fetch it yourself (`hf download {card.hub.repository} --local-dir"
-        f" FOLDER`), and name the folder in {weights_variable(card.id)}."
+        f" FOLDER`), and name the folder in {variable(card.id)}."
     )
 
 

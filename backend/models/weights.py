@@ -14,8 +14,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from .card import Card
-from .card import weights_variable as variable
-from .hub import find_weights
+from .hub import find_weights, variable
 
 MAX_BYTES = 22_000_000  # of one family's shipped weights, all files together
 _KINDS = (".json", ".safetensors")

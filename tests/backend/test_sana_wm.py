@@ -15,7 +15,6 @@ from diffusers.pipelines.sana_wm.cam_utils import compute_raymap
 
 from backend.errors import Cancelled, ModelError
 from backend.events import Event
-from backend.generate import generate
 from backend.geometry import project
 from backend.models import find_card, hub
 from backend.models.pull import pull
@@ -23,15 +22,16 @@ from backend.models.sana_wm.cameras import camera_path
 from backend.models.video.window import WindowFrame
 from backend.models.weights import fingerprint, variable
 from backend.paths import OVERRIDE
-from backend.take import Take, verify_take
+from backend.take import verify_take
 from backend.wire import Camera
 from tests.analytic import camera_at
 from tests.backends import frame_files
-from tests.videos import tiny_sana_wm
+from tests.videos import take_maker, tiny_sana_wm
 
 CARD = find_card("sana-wm")
 SIZE = (64, 32)
 SMALL = {"steps": 1, "size": "shot", "window": 9, "feather": 0}
+run = take_maker(CARD.id, SMALL)
 FRAMES = 12
 
 
@@ -92,17 +92,6 @@ def place(tmp_path, tiny, monkeypatch) -> None:
 @pytest.fixture
 def shot(make_shot: Callable[..., Path], place: None) -> Path:
     return make_shot(frames=FRAMES)
-
-
-def run(shot: Path, out: Path, **options: object) -> Take:
-    arguments = {
-        "model": CARD.id,
-        "settings": SMALL,
-        "on_event": lambda event: None,
-        "should_stop": lambda: False,
-        "device": "cpu",
-    }
-    return generate(shot, out=out, **(arguments | options))
 
 
 def test_a_shot_becomes_a_take(shot, tmp_path, tiny):

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pytest
 import torch
 from diffusers import AutoencoderKLTemporalDecoder, StableVideoDiffusionPipeline
@@ -17,20 +16,21 @@ from backend import media
 from backend.bundle import pack
 from backend.errors import Cancelled, ModelError, SettingError
 from backend.events import Event
-from backend.generate import LOADING, generate
+from backend.generate import LOADING
 from backend.models import find_card, load_model, memory
 from backend.models.memory import CPU, FP8_GROUP_OFFLOAD, GROUP_OFFLOAD, MODEL_OFFLOAD, RESIDENT
 from backend.models.video.place import place, release
 from backend.models.weights import fingerprint, variable
 from backend.paths import OVERRIDE
-from backend.take import Take, verify_take
+from backend.take import verify_take
 from tests.backends import all_events, assert_alike, frame_files, running_backend
-from tests.videos import tiny_svd
+from tests.videos import change, picture, take_maker, tiny_svd
 
 CARD = find_card("svd")
 PHASES = [name for name, _ in CARD.phases]
 FRAMES = 9
 SMALL = {"steps": 2, "size": "shot", "window": 5}
+run = take_maker(CARD.id, SMALL)
 DEVICE = torch.device("cpu")
 UNUSED = [
     "The guide 'depth' is not used: the model takes no guides.",
@@ -69,29 +69,6 @@ def calls(monkeypatch) -> list[dict[str, object]]:
 
     monkeypatch.setattr(StableVideoDiffusionPipeline, "__call__", listen)
     return asked
-
-
-def run(shot: Path, out: Path, **options: object) -> Take:
-    arguments = {
-        "model": CARD.id,
-        "settings": SMALL,
-        "on_event": lambda event: None,
-        "should_stop": lambda: False,
-        "device": "cpu",
-    }
-    return generate(shot, out=out, **(arguments | options))
-
-
-def change(shot: Path, **values: object) -> Path:
-    """Change what a shot says."""
-    content = json.loads((shot / "shot.json").read_text())
-    (shot / "shot.json").write_text(json.dumps({**content, **values}))
-    return shot
-
-
-def picture(file: Path) -> np.ndarray:
-    with PIL.Image.open(file) as image:
-        return np.asarray(image).copy()
 
 
 def test_a_shot_becomes_a_take_of_the_shots_own_size_and_length(shot, tmp_path, tiny):

@@ -13,26 +13,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import PIL.Image
 import pytest
 from diffusers import AutoencoderKLWan
 
 from backend import media
 from backend.errors import Cancelled, ModelError, SettingError
 from backend.events import Event
-from backend.generate import LOADING, generate
+from backend.generate import LOADING
 from backend.models import find_card
 from backend.models.weights import fingerprint, variable
 from backend.paths import OVERRIDE
-from backend.take import Take, verify_take
+from backend.take import verify_take
 from backend.wire import PROTOCOL
 from tests.backends import all_events, assert_alike, frame_files, running_backend
-from tests.videos import tiny_wan_vace
+from tests.videos import change, picture, take_maker, tiny_wan_vace
 
 CARD = find_card("wan-vace-1.3b")
 PHASES = [name for name, _ in CARD.phases]
 FRAMES = 12
 SMALL = {"steps": 2, "size": "shot", "window": 9, "overlap": "5", "feather": 0}
+run = take_maker(CARD.id, SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -50,29 +50,6 @@ def place(tmp_path, tiny, monkeypatch) -> None:
 @pytest.fixture
 def shot(make_shot: Callable[..., Path]) -> Path:
     return make_shot(frames=FRAMES)
-
-
-def run(shot: Path, out: Path, **options: object) -> Take:
-    arguments = {
-        "model": CARD.id,
-        "settings": SMALL,
-        "on_event": lambda event: None,
-        "should_stop": lambda: False,
-        "device": "cpu",
-    }
-    return generate(shot, out=out, **(arguments | options))
-
-
-def say(shot: Path, prompt: str) -> Path:
-    """Give a shot its words."""
-    content = json.loads((shot / "shot.json").read_text())
-    (shot / "shot.json").write_text(json.dumps({**content, "prompt": prompt}))
-    return shot
-
-
-def picture(file: Path) -> np.ndarray:
-    with PIL.Image.open(file) as image:
-        return np.asarray(image).copy()
 
 
 def test_a_shot_becomes_a_take_of_the_shots_own_size_and_length(shot, tmp_path, tiny):
@@ -206,7 +183,7 @@ def test_lost_frames_of_a_window_are_made_again_to_the_same_bytes(shot, tmp_path
 
 
 def test_words_are_encoded_once_and_change_what_is_made(shot, tmp_path, tiny, monkeypatch):
-    say(shot, "a quiet street")
+    change(shot, prompt="a quiet street")
     first = run(shot, tmp_path / "one")
     without = tmp_path / "without encoder"
     shutil.copytree(tiny, without)
@@ -219,14 +196,14 @@ def test_words_are_encoded_once_and_change_what_is_made(shot, tmp_path, tiny, mo
         run(shot, tmp_path / "two")
     monkeypatch.setenv(variable(CARD.id), str(tiny))
     again = run(shot, tmp_path / "again")
-    other = run(say(shot, "warm light"), tmp_path / "other")
+    other = run(change(shot, prompt="warm light"), tmp_path / "other")
     assert first.files.keys() == other.files.keys()
     assert first.files == again.files != other.files
 
 
 def test_a_prompt_that_is_too_long_is_said(shot, tmp_path):
     for name in ("take", "again, with the words known"):
-        take = run(say(shot, "slow camera " * 600), tmp_path / name)
+        take = run(change(shot, prompt="slow camera " * 600), tmp_path / name)
         assert any("too long for this model, which reads 512" in each for each in take.warnings)
 
 

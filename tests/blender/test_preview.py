@@ -13,7 +13,13 @@ from bl_ext.devrepo.depthshot.backend.errors import BackendLost, RequestRefused
 from bl_ext.devrepo.depthshot.backend.models.weights import variable
 from bl_ext.devrepo.depthshot.backend.paths import ROOT
 from bl_ext.devrepo.depthshot.operators.generation import Outcome
-from bl_ext.devrepo.depthshot.operators.look import SECONDS_BETWEEN_LOOKS, Look, ShownLook, shown
+from bl_ext.devrepo.depthshot.operators.look import (
+    SECONDS_BETWEEN_LOOKS,
+    Look,
+    ShownLook,
+    has_looks,
+    shown,
+)
 from bl_ext.devrepo.depthshot.operators.runner import runner
 from bl_ext.devrepo.depthshot.panels import sidebar
 
@@ -104,6 +110,18 @@ def test_it_is_asked_for_only_where_there_are_looks(look, hours):
     look.step(asked)
     look.step(asked)
     assert asked.threads == [] and look.picture is None
+
+
+def test_a_model_without_looks_is_not_asked_for_any(look, hours):
+    asked = Asked()
+    look.possible = False
+    hours.now = 100.0
+    look.step(asked)
+    look.step(asked)
+    assert asked.threads == []
+    assert [has_looks(model) for model in (MODEL, "sana-wm", "svd")] == [True] * 3
+    assert not has_looks("draft")
+    assert has_looks("") and has_looks("of another version"), "nothing is known of it"
 
 
 def test_a_slow_answer_is_not_waited_for(look, hours):
@@ -204,20 +222,26 @@ def test_the_panel_shows_it_while_it_is_made(large, monkeypatch):
     images = set(bpy.data.images.keys())
     generation = start()
     runner.start(generation)
-    sizes, pictures, kept = set(), set(), set()
+    sizes, pictures, kept, rooms, phases = set(), set(), set(), [], set()
     while runner.running:
         runner._timer()
         if runner.running:
+            phases.add(generation.clock.phase)
             drawn = draw(sidebar.DEPTHSHOT_PT_progress)
-            assert len(names(drawn, "picture")) == (shown.icon is not None)
+            assert [part[0] for part in drawn[:3]] == ["progress", "label", "operator"]
+            rooms.append([part[2] for part in drawn[3:4] if part[0] == "picture"])
+            assert names(draw(sidebar.DEPTHSHOT_PT_take), "prop") == [], "its room is the look's"
             if shown.icon is not None:
-                assert drawn[-1][0] == "picture", "it moves no button"
                 sizes.add(tuple(shown.preview.image_size))
                 pictures.add(tuple(shown.preview.image_pixels))
                 kept |= set(bpy.data.images.keys()) - images
         time.sleep(0.01)
     assert generation.outcome is Outcome.DONE, generation.message
     assert sizes == {(8, 6)}, "a pixel for each latent of 64 x 48"
+    first = next(number for number, room in enumerate(rooms) if room)
+    assert rooms[first:] == [rooms[first]] * (len(rooms) - first), "there is room before it comes"
+    assert first > 0, "and none before denoising"
+    assert "Making frames: denoising, step 1 of 60" in phases
     assert len(pictures) > 1
     assert not kept
     assert shown.icon is None

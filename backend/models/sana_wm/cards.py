@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..card import Autoencoder, Card, FrameRule, Hub, Layers, Part, Setting
 from ..video.options import EVERY, FEATHER, LOCK, MATCH, MEMORY
+from .latents import COLOURS
 
 _REPOSITORY = "Efficient-Large-Model/SANA-WM_bidirectional-diffusers"
 
@@ -88,6 +89,7 @@ CARDS = (
         fps=16.0,
         native_size=(1280, 704),
         overlap=1,
+        looks=COLOURS,
         hub=Hub(
             repository=_REPOSITORY,
             files=(

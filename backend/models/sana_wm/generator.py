@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import PIL.Image
@@ -14,9 +13,9 @@ from transformers import Gemma2ForCausalLM
 from ...projection.output import to_image
 from ..card import Card
 from ..video.held import Held
-from ..video.steps import tell_steps
+from ..video.steps import steps_told
 from ..video.window import DECODING, ENCODING, Report, WindowTask
-from ..video.words import TextParts, embedded, encode_on, load_text_parts, say_if_cut
+from ..video.words import Reader, TextParts, read_words
 from .cameras import camera_path
 from .load import load_pipeline
 
@@ -38,11 +37,15 @@ class SanaWmGenerator:
         self._words: dict[str, torch.Tensor] = {}
 
     def read_words(self, prompt: str, negative: str, report: Report) -> None:
-        """See `video.window.Generator`; the text encoder is loaded only for words that are new."""
-        self._words = embedded(
+        """See `video.window.Generator`."""
+        self._words = read_words(
             self._card,
+            self._folder,
+            READER,
             (prompt, negative),
-            lambda say: self._encode(prompt, negative, say),
+            device=self._device,
+            dtype=self._dtype,
+            make_room=self._held.put_away,
             report=report,
         )
 
@@ -67,54 +70,51 @@ class SanaWmGenerator:
         poses, lenses = camera_path(task.frames, scale=float(settings["camera_scale"]))
 
         report.progress(ENCODING, 0, 1)
-        made = pipeline(
-            # Exactly of the model's size, so that nothing is cropped and the intrinsics hold.
-            PIL.Image.fromarray(to_image(task.start)),
-            None,
-            c2w=poses,
-            intrinsics=lenses,
-            height=height,
-            width=width,
-            num_frames=len(task.frames),
-            fps=round(task.fps),
-            num_inference_steps=steps,
-            guidance_scale=float(settings["guidance"]),
-            generator=torch.Generator("cpu").manual_seed(task.seed),
-            output_type="pt",
-            callback_on_step_end=tell_steps(report, steps),
-            callback_on_step_end_tensor_inputs=[],
-            **{name: value.to(self._device) for name, value in self._words.items()},
-        ).frames
+        with steps_told(pipeline, report, steps, looks=self._card.looks) as told:
+            made = pipeline(
+                # Exactly of the model's size, so that nothing is cropped and the intrinsics hold.
+                PIL.Image.fromarray(to_image(task.start)),
+                None,
+                c2w=poses,
+                intrinsics=lenses,
+                height=height,
+                width=width,
+                num_frames=len(task.frames),
+                fps=round(task.fps),
+                num_inference_steps=steps,
+                guidance_scale=float(settings["guidance"]),
+                generator=torch.Generator("cpu").manual_seed(task.seed),
+                output_type="pt",
+                **told,
+                **{name: value.to(self._device) for name, value in self._words.items()},
+            ).frames
         report.progress(DECODING, 1, 1)
         return made.float().cpu()
 
-    def _encode(
-        self, prompt: str, negative: str, say: Callable[[str], None]
-    ) -> dict[str, torch.Tensor]:
-        text = load_text_parts(self._card, self._folder, Gemma2ForCausalLM, dtype=self._dtype)
-        for words in (prompt, negative):
-            say_if_cut(text.tokenizer, words, longest=LONGEST_PROMPT, say=say)
-        self._held.put_away()  # both together would need more than either
-        return encode_on(text, self._device, lambda on: self._embed(on, prompt, negative))
 
-    def _embed(self, text: TextParts, prompt: str, negative: str) -> dict[str, torch.Tensor]:
-        reader = SanaWMPipeline(
-            tokenizer=text.tokenizer,
-            text_encoder=text.encoder,
-            vae=None,
-            transformer=None,
-            scheduler=None,
-        )
-        wanted, wanted_mask, unwanted, unwanted_mask = reader.encode_prompt(
-            prompt,
-            negative,
-            device=self._device,
-            max_sequence_length=LONGEST_PROMPT,
-            chi_prompt=DEFAULT_CHI_PROMPT,
-        )
-        return {
-            "prompt_embeds": wanted,
-            "prompt_attention_mask": wanted_mask,
-            "negative_prompt_embeds": unwanted,
-            "negative_prompt_attention_mask": unwanted_mask,
-        }
+def _embed(
+    text: TextParts, prompt: str, negative: str, device: torch.device
+) -> dict[str, torch.Tensor]:
+    reader = SanaWMPipeline(
+        tokenizer=text.tokenizer,
+        text_encoder=text.encoder,
+        vae=None,
+        transformer=None,
+        scheduler=None,
+    )
+    wanted, wanted_mask, unwanted, unwanted_mask = reader.encode_prompt(
+        prompt,
+        negative,
+        device=device,
+        max_sequence_length=LONGEST_PROMPT,
+        chi_prompt=DEFAULT_CHI_PROMPT,
+    )
+    return {
+        "prompt_embeds": wanted,
+        "prompt_attention_mask": wanted_mask,
+        "negative_prompt_embeds": unwanted,
+        "negative_prompt_attention_mask": unwanted_mask,
+    }
+
+
+READER = Reader(Gemma2ForCausalLM, LONGEST_PROMPT, _embed)

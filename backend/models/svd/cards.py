@@ -6,12 +6,22 @@ from dataclasses import replace
 
 from ..card import Autoencoder, Card, FrameRule, Hub, Layers, Part, Setting
 from ..video.options import FEATHER, LOCK, MATCH, MEMORY
+from .latents import COLOURS
 
 _REPOSITORY = "stabilityai/stable-video-diffusion-img2vid-xt"
 
 # What lives at its peak was counted on the meta device, at several sizes: of the UNet that works
 # with and without the still at once, of the VAE for one picture, and for eight decoded at once.
-_UNET = Layers(held=72_300, block=489_498_886, outside=190_281_927, layer=29_491_200)
+# There its FLOP were counted too (torch.utils.flop_counter), for one video, at two sizes; frames
+# look at each other so little that it is left out.
+_UNET = Layers(
+    held=72_300,
+    block=489_498_886,
+    outside=190_281_927,
+    layer=29_491_200,
+    token=1.119e9,
+    pair=116_700.0,
+)
 _VAE = Autoencoder(width=128, encode=5.03, decode=32.0, time=1, tile=None)
 
 CARDS = (
@@ -114,6 +124,7 @@ CARDS = (
         overlap=1,
         native_size=(1024, 576),  # and any rate: it is told the shot's
         stills=1,
+        looks=COLOURS,
         hub=Hub(
             repository=_REPOSITORY,
             files=(

@@ -13,7 +13,7 @@ from ...errors import SettingError
 from ...projection.output import to_image
 from ..card import Card
 from ..video.held import Held
-from ..video.steps import tell_steps
+from ..video.steps import steps_told
 from ..video.window import DECODING, ENCODING, Report, WindowTask
 from .load import load_pipeline
 
@@ -71,24 +71,24 @@ class SvdGenerator:
             pipeline.vae.to(dtype=self._dtype)
 
         report.progress(ENCODING, 0, 1)
-        made = pipeline(
-            # 8 bits: of a tensor the pipeline would not make the small picture that CLIP wants.
-            PIL.Image.fromarray(to_image(task.start)),
-            height=height,
-            width=width,
-            num_frames=frames,
-            num_inference_steps=steps,
-            min_guidance_scale=least,
-            max_guidance_scale=most,
-            fps=rate,
-            motion_bucket_id=int(settings["motion"]),
-            noise_aug_strength=float(settings["noise"]),
-            # Parts as equal as can be: a frame decoded alone would stand out.
-            decode_chunk_size=math.ceil(frames / math.ceil(frames / DECODED)),
-            generator=torch.Generator("cpu").manual_seed(task.seed),
-            output_type="pt",
-            callback_on_step_end=tell_steps(report, steps),
-            callback_on_step_end_tensor_inputs=[],
-        ).frames[0]
+        with steps_told(pipeline, report, steps, looks=self._card.looks) as told:
+            made = pipeline(
+                # 8 bits: of a tensor the pipeline would not make the small picture that CLIP wants.
+                PIL.Image.fromarray(to_image(task.start)),
+                height=height,
+                width=width,
+                num_frames=frames,
+                num_inference_steps=steps,
+                min_guidance_scale=least,
+                max_guidance_scale=most,
+                fps=rate,
+                motion_bucket_id=int(settings["motion"]),
+                noise_aug_strength=float(settings["noise"]),
+                # Parts as equal as can be: a frame decoded alone would stand out.
+                decode_chunk_size=math.ceil(frames / math.ceil(frames / DECODED)),
+                generator=torch.Generator("cpu").manual_seed(task.seed),
+                output_type="pt",
+                **told,
+            ).frames[0]
         report.progress(DECODING, 1, 1)
         return made.float().cpu()

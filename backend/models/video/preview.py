@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
+
+from ..looks import LatentColours
 
 EVERY_STEPS = 3  # between two pictures
 
 
-@dataclass(frozen=True, slots=True)
-class LatentColours:
-    """What a latent's channels add to red, green and blue, -1 to 1.
+def middle_frame(latents: torch.Tensor, looks: LatentColours) -> torch.Tensor:
+    """Return the middle frame (C, h, w) of five-dimensional latents, float32, on the CPU."""
+    frames = latents[0].movedim(looks.frames_axis - 1, 0)
+    return frames[len(frames) // 2].float().cpu()
 
-    Attributes:
-        factors: A row for each channel.
-        offset: Of red, green and blue.
-    """
 
-    factors: Sequence[Sequence[float]]
-    offset: Sequence[float]
-
-    def picture(self, latents: torch.Tensor) -> torch.Tensor:
-        """Return display values (3, h, w) of the middle frame of latents (1, C, T, h, w)."""
-        middle = latents[0, :, latents.shape[2] // 2].float().cpu()
-        factors = torch.tensor(self.factors)
-        colours = torch.einsum("chw,cr->rhw", middle, factors)
-        return ((colours + torch.tensor(self.offset)[:, None, None] + 1) / 2).clamp(0, 1)
+def picture(latents: torch.Tensor, looks: LatentColours) -> torch.Tensor:
+    """Return display values (3, h, w) of latents (C, h, w)."""
+    colours = torch.einsum("chw,cr->rhw", latents, torch.tensor(looks.factors))
+    return ((colours + torch.tensor(looks.offset)[:, None, None] + 1) / 2).clamp(0, 1)
 
 
 def is_due(step: int, steps: int) -> bool:

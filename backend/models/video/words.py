@@ -1,7 +1,7 @@
 """Words to embeddings, kept on disk: a text encoder is often larger than the model it serves.
 
-Kept in `<data>/prompts/` as safetensors, named by a hash of the model's revision and the words.
-What is damaged there is made anew.
+Kept in `<data>/prompts/` as safetensors, named by a hash of the model's revision, what numbers it
+works with, and the words. What is damaged there is made anew.
 """
 
 from __future__ import annotations
@@ -42,6 +42,63 @@ class TextParts:
     encoder: PreTrainedModel
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How the words of a family become embeddings.
+
+    Attributes:
+        encoder: Class of its text encoder.
+        longest: How many tokens it reads.
+        embed: Returns embeddings, by the names that the family gives them, of a prompt and of what
+            is not wanted, made on a device.
+    """
+
+    encoder: type[PreTrainedModel]
+    longest: int
+    embed: Callable[[TextParts, str, str, torch.device], dict[str, torch.Tensor]]
+
+
+def read_words(
+    card: Card,
+    folder: Path,
+    reader: Reader,
+    words: tuple[str, str],
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    make_room: Callable[[], None],
+    report: Report,
+) -> dict[str, torch.Tensor]:
+    """Return embeddings of words; the text encoder is loaded only for words that are new.
+
+    Args:
+        card: The model.
+        folder: Its weights.
+        reader: How they are made.
+        words: The prompt, and what is not wanted.
+        device: Where they are made.
+        dtype: Of the text encoder.
+        make_room: Called before anything comes onto the device.
+        report: Told of words that are left out.
+
+    Returns:
+        Tensors by name, on the CPU.
+
+    Raises:
+        ModelError: something of what reads words is missing or damaged.
+        MemoryError, torch.OutOfMemoryError: not even a layer of the text encoder fits.
+    """
+
+    def encode(say: Callable[[str], None]) -> dict[str, torch.Tensor]:
+        text = load_text_parts(card, folder, reader.encoder, dtype=dtype)
+        for each in words:
+            say_if_cut(text.tokenizer, each, longest=reader.longest, say=say)
+        make_room()  # both together would need more than either
+        return encode_on(text, device, lambda on: reader.embed(on, *words, device))
+
+    return embedded(card, words, encode, dtype=dtype, report=report)
+
+
 def load_text_parts(
     card: Card, folder: Path, encoder: type[PreTrainedModel], *, dtype: torch.dtype
 ) -> TextParts:
@@ -68,6 +125,7 @@ def embedded(
     texts: tuple[str, ...],
     encode: Callable[[Callable[[str], None]], dict[str, torch.Tensor]],
     *,
+    dtype: torch.dtype,
     report: Report,
 ) -> dict[str, torch.Tensor]:
     """Return embeddings of words, from disk where they were made before.
@@ -76,12 +134,13 @@ def embedded(
         card: The model; its revision is a part of the name.
         texts: All words that decide what the embeddings are.
         encode: Makes them, on any device; it is given what it tells the artist with.
+        dtype: Of what makes them: coarser numbers give others.
         report: Told the same each time, also where they come from the disk.
 
     Returns:
         Tensors by name, on the CPU.
     """
-    words = "\0".join((card.id, card.revision, *texts))
+    words = "\0".join((card.id, card.revision, str(dtype), *texts))
     file = default_data_dir() / FOLDER / f"{hashlib.sha256(words.encode()).hexdigest()}.safetensors"
     found = _read(file)
     if found is None:

@@ -20,6 +20,7 @@ from ..video.options import (
     MATCH,
     MEMORY,
 )
+from .latents import COLOURS
 
 # safetensors, JSON and the tokenizer: nothing that could hold code.
 _FILES = (
@@ -174,6 +175,7 @@ def _card(
         parts=(_TEXT, *transformers, _VAE),
         fast=fast,
         control=Control(near_is_white=True),
+        looks=COLOURS,
     )
 
 

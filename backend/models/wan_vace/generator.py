@@ -11,12 +11,11 @@ from transformers import UMT5EncoderModel
 
 from ..card import Card
 from ..video.held import Change, Held
-from ..video.steps import tell_steps
+from ..video.steps import steps_told
 from ..video.window import DECODING, ENCODING, Report, WindowTask
-from ..video.words import TextParts, embedded, encode_on, load_text_parts, say_if_cut
+from ..video.words import Reader, TextParts, read_words
 from ..weights import weights_folder
 from .conditions import show
-from .latents import COLOURS
 from .load import fuse_lora, load_pipeline
 
 LONGEST_PROMPT = 512  # tokens; what the models were trained with
@@ -58,12 +57,15 @@ class WanVaceGenerator:
         self._words: dict[str, torch.Tensor] = {}
 
     def read_words(self, prompt: str, negative: str, report: Report) -> None:
-        """See `video.window.Generator`; the text encoder is loaded only for words that are new."""
-        negative = negative or NEGATIVE
-        self._words = embedded(
+        """See `video.window.Generator`."""
+        self._words = read_words(
             self._card,
-            (prompt, negative),
-            lambda say: self._encode(prompt, negative, say),
+            self._folder,
+            READER,
+            (prompt, negative or NEGATIVE),
+            device=self._device,
+            dtype=self._dtype,
+            make_room=self._held.put_away,
             report=report,
         )
 
@@ -120,44 +122,41 @@ class WanVaceGenerator:
         )
 
         report.progress(ENCODING, 0, 1)
-        made = pipeline(
-            prompt_embeds=self._words["prompt"].to(self._device),
-            negative_prompt_embeds=self._words["negative"].to(self._device),
-            video=video[None],
-            mask=mask[None],
-            conditioning_scale=float(settings["guidance_strength"]),
-            height=height,
-            width=width,
-            num_frames=len(task.frames),
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            generator=torch.Generator("cpu").manual_seed(task.seed),
-            output_type="pt",
-            callback_on_step_end=tell_steps(report, steps, colours=COLOURS),
-            callback_on_step_end_tensor_inputs=["latents"],
-        ).frames[0]
+        with steps_told(pipeline, report, steps, looks=self._card.looks) as told:
+            made = pipeline(
+                prompt_embeds=self._words["prompt"].to(self._device),
+                negative_prompt_embeds=self._words["negative"].to(self._device),
+                video=video[None],
+                mask=mask[None],
+                conditioning_scale=float(settings["guidance_strength"]),
+                height=height,
+                width=width,
+                num_frames=len(task.frames),
+                num_inference_steps=steps,
+                guidance_scale=guidance,
+                generator=torch.Generator("cpu").manual_seed(task.seed),
+                output_type="pt",
+                **told,
+            ).frames[0]
         report.progress(DECODING, 1, 1)
         return made.float().cpu()
 
-    def _encode(
-        self, prompt: str, negative: str, say: Callable[[str], None]
-    ) -> dict[str, torch.Tensor]:
-        text = load_text_parts(self._card, self._folder, UMT5EncoderModel, dtype=self._dtype)
-        for words in (prompt, negative):
-            say_if_cut(text.tokenizer, words, longest=LONGEST_PROMPT, say=say)
-        self._held.put_away()  # both together would need more than either
-        return encode_on(text, self._device, lambda on: self._embed(on, prompt, negative))
 
-    def _embed(self, text: TextParts, prompt: str, negative: str) -> dict[str, torch.Tensor]:
-        reader = WanVACEPipeline(
-            tokenizer=text.tokenizer,
-            text_encoder=text.encoder,
-            vae=None,
-            scheduler=None,
-            transformer=None,
-            transformer_2=None,
-        )
-        wanted, unwanted = reader.encode_prompt(
-            prompt, negative, max_sequence_length=LONGEST_PROMPT, device=self._device
-        )
-        return {"prompt": wanted.cpu(), "negative": unwanted.cpu()}
+def _embed(
+    text: TextParts, prompt: str, negative: str, device: torch.device
+) -> dict[str, torch.Tensor]:
+    reader = WanVACEPipeline(
+        tokenizer=text.tokenizer,
+        text_encoder=text.encoder,
+        vae=None,
+        scheduler=None,
+        transformer=None,
+        transformer_2=None,
+    )
+    wanted, unwanted = reader.encode_prompt(
+        prompt, negative, max_sequence_length=LONGEST_PROMPT, device=device
+    )
+    return {"prompt": wanted, "negative": unwanted}
+
+
+READER = Reader(UMT5EncoderModel, LONGEST_PROMPT, _embed)

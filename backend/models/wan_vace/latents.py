@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..video.preview import LatentColours
+from ..looks import LatentColours
 
 COLOURS = LatentColours(
     factors=(
