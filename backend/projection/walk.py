@@ -111,7 +111,7 @@ class Walk:
 
     def steps(self, indices: list[int], *, ahead: int = 1) -> Iterator[Step]:
         """Yield the frames with these indices. Once a walk; in a shot with flow, all, in order."""
-        for guides in read_ahead(self._guides, indices, ahead=ahead):
+        for guides in read_ahead(self.guides, indices, ahead=ahead):
             surface = self.surface_of(guides.depth) if self.follows else None
             moved = self._follow(guides, surface)
             yield Step(guides.index, guides.depth, surface, moved)
@@ -137,6 +137,19 @@ class Walk:
         """Return (4, H, W) of `describe_surface`, None where the depth is not known."""
         return None if depth is None else describe_surface(inverse_depth(depth, device=self.device))
 
+    def guides(self, index: int) -> Guides:
+        """Return what the shot knows of a frame; without flow where no frame has any."""
+        if self.follows:
+            return Guides(index, *self.reader.depth_and_flow(index))
+        return Guides(index, self.reader.depth(index), None)
+
+    def flow(self, guides: Guides, *, previous: bool) -> torch.Tensor | None:
+        """Return (2, H, W) pixels to the previous or the next frame; None if not known."""
+        if guides.flow is None:
+            return None
+        part = guides.flow[..., :2] if previous else guides.flow[..., 2:]
+        return torch.from_numpy(np.ascontiguousarray(part)).to(self.device).permute(2, 0, 1)
+
     def _sources(self) -> list[Source]:
         depths = [self.reader.still_depth(number) for number in range(len(self.shot.stills))]
         if not any(np.isfinite(depth).any() for depth in depths):
@@ -161,17 +174,6 @@ class Walk:
         longest = max(ways) or 1.0
         return [1.0 - way / longest for way in ways]
 
-    def _guides(self, index: int) -> Guides:
-        if self.follows:
-            return Guides(index, *self.reader.depth_and_flow(index))
-        return Guides(index, self.reader.depth(index), None)
-
-    def _flow(self, guides: Guides, *, previous: bool) -> torch.Tensor | None:
-        if guides.flow is None:
-            return None
-        part = guides.flow[..., :2] if previous else guides.flow[..., 2:]
-        return torch.from_numpy(np.ascontiguousarray(part)).to(self.device).permute(2, 0, 1)
-
     def _follow(
         self, guides: Guides, surface: torch.Tensor | None
     ) -> tuple[torch.Tensor, ...] | None:
@@ -181,7 +183,7 @@ class Walk:
         index = guides.index
         result = []
         camera = self.shot.cameras[index]
-        flow = self._flow(guides, previous=True)
+        flow = self.flow(guides, previous=True)
         for number, still in enumerate(self.shot.stills):
             if index > still.index:  # also a frame without depth is a step
                 moved = self._followers[number].step(surface, camera, flow)
@@ -206,9 +208,9 @@ class Walk:
             return packed
         source = self.sources[number]
         follower = Follower(source.surface, source.camera)
-        for guides in read_ahead(self._guides, list(range(still.index - 1, -1, -1))):
+        for guides in read_ahead(self.guides, list(range(still.index - 1, -1, -1))):
             self._tick()
-            flow = self._flow(guides, previous=False)
+            flow = self.flow(guides, previous=False)
             surface = self.surface_of(guides.depth)
             moved = follower.step(surface, self.shot.cameras[guides.index], flow)
             packed[guides.index] = None if moved is None else pack(moved)

@@ -8,6 +8,7 @@ words       prompts to embeddings, kept on disk
 match       colours of a window brought to those that are known
 lock        known pixels over generated ones
 compositor  a window's frames at the shot's size, and those between them
+moving      what moves by itself in a frame between two that were made
 options     settings that all of their cards have
 parts       a pipeline's parts on disk, loaded one by one
 held        a pipeline in memory, by the plan that fits; place puts it there

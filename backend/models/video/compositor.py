@@ -1,8 +1,8 @@
 """What a window's model made becomes frames: at the shot's size, what is known locked over it.
 
 Frames that the model left out ("every k-th frame") are carried from the two that were made beside
-them, by the known depth and cameras: each pixel is a mean of both, the nearer one counting more, or
-of the one that shows it.
+them, by the known depth and cameras, and by flow where things move by themselves (`moving`): each
+pixel is a mean of both, the nearer one counting more, or of the one that shows it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from ...projection.walk import Walk
 from ..interface import Request
 from ..plan import Plan, Window
 from .lock import lock
+from .moving import follow_moving
 from .projected import Projected, outside
 
 
@@ -133,12 +134,15 @@ class Compositor:
         unseen = replace(sight, seen=torch.zeros_like(sight.seen))
         sources = [self._source(index) for index in pair]
         grey = sight.colour.new_full((3,), 0.5)
-        first, second = (
+        carried = [
             compose(unseen, order, moving=None, fallback=grey).colour
             for order in (sources, sources[::-1])
-        )
+        ]
+        if self._walk.follows and sight.known:
+            neighbours = list(zip(pair, sources, strict=True))
+            return follow_moving(self._walk, frame.index, sight.surface, carried, neighbours)
         share = (frame.index - pair[0]) / (pair[1] - pair[0])
-        return torch.lerp(first, second, share)
+        return torch.lerp(*carried, share)
 
     def _source(self, index: int) -> Source:
         device = self._walk.device
