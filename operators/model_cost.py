@@ -60,7 +60,10 @@ class Costs:
         frames: int,
         settings: Mapping[str, Value],
     ) -> str:
-        """Return the sentence of `preflight`, "" while the machine was not looked at."""
+        """Return what `preflight` says, "" while the machine was not looked at.
+
+        Of what is to be downloaded the card's own line tells.
+        """
         self._stored = stored
         if not bpy.app.background and not bpy.app.timers.is_registered(self._timer):
             bpy.app.timers.register(self._timer, first_interval=0.0, persistent=True)
@@ -114,7 +117,7 @@ def _reckon(
             download=sum(missing_bytes(each, stored.data) for each in missing),
             disk_free=disk_free(stored.data),
             **asked,
-        ).sentence
+        ).cost
     except SettingError as reason:
         return str(reason)
 

@@ -42,6 +42,7 @@ class Preflight:
         verdict: "fits", "fits with offload", "needs download" (it fits then), "does not fit", or
             "not known" for a model whose shape the card does not tell.
         sentence: All of it for the artist.
+        cost: The same but for what is to be downloaded first.
         device: What it would work on.
         memory_plan: Id of the memory plan that was chosen, that it would take, or of the leanest;
             "" for a model that needs none.
@@ -60,6 +61,7 @@ class Preflight:
     model: str
     verdict: str
     sentence: str
+    cost: str
     device: str
     memory_plan: str
     need: Need
@@ -125,19 +127,22 @@ def preflight(
         seconds = video_seconds(
             card, plan, size=work["size"], windows=windows, forwards=forwards, rate=rate
         )
-    verdict, sentence = (
+    first = ""
+    verdict, cost = (
         TOO_LARGE,
         _lacking(machine, plan, need, download=download, disk_free=disk_free),
     )
-    if not sentence:
-        verdict, sentence = _fitting(card, machine, plan, need=need, seconds=seconds)
+    if not cost:
+        verdict, cost = _fitting(card, machine, plan, need=need, seconds=seconds)
         if download:
             verdict = NOT_HERE
-            sentence = f"{_gigabytes(download)} to download first ({card.licence}). {sentence}"
+            first = f"{_gigabytes(download)} to download first ({card.licence}). "
+    cost = f"{cost} {machine.trouble}".rstrip()
     return Preflight(
         model=card.id,
         verdict=verdict,
-        sentence=f"{sentence} {machine.trouble}".rstrip(),
+        sentence=first + cost,
+        cost=cost,
         device=machine.device,
         memory_plan=plan.id if card.parts else "",
         need=need,
@@ -170,10 +175,10 @@ def _missing(card: Card, data: Path) -> int:
 
 
 def _forwards(card: Card, settings: Mapping[str, Value]) -> int:
-    """Return how often a window goes through the transformer: twice a step where words guide."""
+    """Return how often a window goes through the denoising network: twice a step with guidance."""
     if _is_fast(card, settings):
         return card.fast.steps
-    twice = float(settings.get("guidance", 1.0)) > 1.0
+    twice = any(float(settings.get(name, 1.0)) > 1.0 for name in ("guidance", "guidance_max"))
     return int(settings.get("steps", 1)) * (2 if twice else 1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from .card import Autoencoder, Blocks, Card, Part
+from .card import Autoencoder, Blocks, Card, Layers, Part
 from .memory import HALF, MemoryPlan, count_tokens
 
 # Not measured yet: which share of its rate a GPU keeps up, and what goes through its slot, bytes a
@@ -69,7 +69,7 @@ def rate_of(name: str) -> float | None:
 
 
 def forward_work(card: Card, *, size: tuple[int, int], frames: int) -> float:
-    """Return the FLOP of one forward of a card's transformer; 0 where its shape is not known.
+    """Return the FLOP of one forward of a card's denoising network; 0 where they are not known.
 
     With T tokens, P parameters, B blocks and width C: every parameter multiplies every token once,
     but for two matrices a block that multiply the words alone, and attention multiplies every token
@@ -77,11 +77,14 @@ def forward_work(card: Card, *, size: tuple[int, int], frames: int) -> float:
 
         2 T (P - 2 B C^2) + 4 B C T (T + 512)
 
-    Of two transformers one works at a time.
+    Of two transformers one works at a time. For a UNet the card has what was counted for a token
+    and for two of the same frame, of which F frames have T / F each:
+
+        T (token + pair T / F)
     """
     grid = next((part.shape for part in card.parts if isinstance(part.shape, Autoencoder)), None)
-    tokens = count_tokens(grid, size, frames)
-    return max((_work(part, tokens) for part in _transformers(card)), default=0.0)
+    tokens = count_tokens(grid, size, frames), count_tokens(grid, size, 1)
+    return max((_work(part, *tokens) for part in _denoisers(card)), default=0.0)
 
 
 def video_seconds(
@@ -105,21 +108,27 @@ def video_seconds(
         forwards: Of one video.
         rate: FLOP a second of the GPU, see `rate_of`.
     """
-    if not (transformers := _transformers(card)):
+    if not (denoisers := _denoisers(card)):
         return None
     moved = 0.0
     if plan.offload == "blocks":
-        moved = max(part.parameters for part in transformers) * (1 if plan.fp8 else HALF) / SLOT
+        moved = max(part.parameters for part in denoisers) * (1 if plan.fp8 else HALF) / SLOT
     work = (forward_work(card, size=size, frames=frames) / (rate * SHARE) for frames in windows)
     return forwards * math.fsum(max(each, moved) for each in work)
 
 
-def _transformers(card: Card) -> list[Part]:
-    return [part for part in card.parts if isinstance(part.shape, Blocks)]
+def _denoisers(card: Card) -> list[Part]:
+    return [part for part in card.parts if _is_counted(part.shape)]
 
 
-def _work(part: Part, tokens: int) -> float:
+def _is_counted(shape: object) -> bool:
+    return isinstance(shape, Blocks) or (isinstance(shape, Layers) and shape.token > 0)
+
+
+def _work(part: Part, tokens: int, of_a_frame: int) -> float:
     shape = part.shape
+    if isinstance(shape, Layers):
+        return tokens * (shape.token + shape.pair * of_a_frame)
     multiplied = part.parameters - 2 * shape.blocks * shape.width**2
     attention = 4 * shape.blocks * shape.width * tokens * (tokens + _WORDS)
     return 2.0 * tokens * multiplied + attention

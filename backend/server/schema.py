@@ -57,13 +57,14 @@ class ModelList:
 class PreflightAnswer:
     """What a model would cost here, as `python -m backend preflight --json` prints it.
 
-    `sentence` says all of it; the numbers are bytes and seconds. `machine` is what the backend
-    found when it started.
+    `sentence` says all of it, `cost` all but what is to be downloaded first; the numbers are bytes
+    and seconds. `machine` is what the backend found when it started.
     """
 
     model: str
     verdict: str
     sentence: str
+    cost: str
     device: str
     memory_plan: str
     need: Mapping[str, int]

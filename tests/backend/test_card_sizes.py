@@ -12,6 +12,7 @@ from diffusers import (
     UNetSpatioTemporalConditionModel,
     WanVACETransformer3DModel,
 )
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
@@ -20,6 +21,7 @@ from transformers import (
 )
 
 from backend.models import find_card, memory
+from backend.models.speeds import forward_work
 from backend.models.svd.generator import DECODED
 from tests.live_tensors import FusedAttention, LiveTensors
 
@@ -148,6 +150,21 @@ def test_svds_working_memory_is_what_its_tensors_take(width, height, frames):
     assert memory._activations(unet.shape, tokens, memory.HALF) == pytest.approx(
         live.peak, rel=0.02
     )
+
+
+@pytest.mark.parametrize(("width", "height", "frames"), [(1024, 576, 25), (512, 320, 14)])
+def test_svds_work_is_what_its_unet_multiplies(width, height, frames):
+    network = build(svd_unet).half()
+    latents = height // 8, width // 8
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        network(
+            torch.empty(1, frames, 8, *latents, **HALF),
+            torch.empty((), device="meta"),
+            encoder_hidden_states=torch.empty(1, 1, 1024, **HALF),
+            added_time_ids=torch.empty(1, 3, **HALF),
+        )
+    work = forward_work(find_card("svd"), size=(width, height), frames=frames)
+    assert work == pytest.approx(counted.get_total_flops(), rel=0.01)
 
 
 def test_svds_vae_takes_what_its_tensors_take():

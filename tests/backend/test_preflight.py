@@ -79,6 +79,8 @@ def test_a_download_is_told_with_its_licence_and_whether_it_will_fit():
     found = told(LARGE, TWENTY_FOUR, download=75 * GB)
     assert (found.verdict, found.memory_plan) == ("needs download", "group_offload")
     assert found.sentence.startswith("75.0 GB to download first (Apache-2.0). Fits with offload")
+    assert found.sentence.endswith(f" {found.cost}")
+    assert found.cost.startswith("Fits with offload")
     assert found.licence_url == find_card(LARGE).hub.licence_url
 
 
@@ -158,6 +160,15 @@ def test_time_is_steps_times_work_by_rate():
     unknown = told(LARGE, computer("Some GPU", 140, 128))
     assert unknown.seconds is None
     assert "not known" in unknown.sentence
+
+
+def test_guidance_of_the_last_frame_doubles_the_work_of_svd():
+    with_guidance, without = (
+        told("svd", TWENTY_FOUR, settings=settings) for settings in ({}, {"guidance_max": 1.0})
+    )
+    assert with_guidance.seconds == pytest.approx(2 * without.seconds, rel=1e-2)
+    work = forward_work(find_card("svd"), size=(1024, 576), frames=25)
+    assert with_guidance.seconds == pytest.approx(2 * 25 * work / (165e12 * SHARE), rel=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -76,8 +76,8 @@ def test_weights_that_have_come_change_what_is_told(costs, stored, monkeypatch):
     wait(costs)
     huge = dataclasses.replace(costs._machine, ram=10**12, ram_free=10**12)
     monkeypatch.setattr(costs, "_machine", huge)
-    monkeypatch.setattr(model_cost, "disk_free", lambda _: 10**12)
-    assert told(costs, stored).startswith("19.0 GB to download first")
+    monkeypatch.setattr(model_cost, "disk_free", lambda _: 10**9)
+    assert told(costs, stored).startswith("Does not fit: 19.0 GB have to be downloaded")
     monkeypatch.setattr(model_cost.shelf, "look", lambda *_: Weights(Whose.OURS))
     assert told(costs, stored).startswith("Fits")
 
