@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.models.video.lock import lock, soft_border
+from backend.models.video.lock import feather_pixels, lock, soft_border
 from backend.models.video.match import match_colours
 from backend.models.video.projected import Projected
 from backend.projection.walk import Step
@@ -43,6 +43,41 @@ def test_the_ramp_before_a_straight_border_is_linear_and_ends_at_nothing():
 def test_the_pictures_own_border_is_no_hole():
     assert torch.equal(soft_border(torch.ones(12, 12), 4), torch.ones(12, 12))
     assert torch.equal(soft_border(torch.zeros(12, 12), 4), torch.zeros(12, 12))
+
+
+@pytest.mark.parametrize(("hole", "spreads"), [(1, False), (3, False), (4, False), (6, True)])
+def test_the_feather_spreads_from_holes_that_are_wider_than_it_and_from_no_speck(hole, spreads):
+    seen = torch.ones(60, 80)
+    seen[30 : 30 + hole, 40 : 40 + hole] = 0
+    ramp = soft_border(seen, 4)
+    assert ((ramp > 0) & (ramp < 1)).any() == spreads
+    assert (ramp[seen == 0] == 0).all(), "what is made is made all the same"
+    lines = torch.ones(60, 80)
+    lines[::7] = 0  # a pixel wide, and as long as the picture
+    assert torch.equal(soft_border(lines, 4), lines)
+
+
+def test_a_busy_picture_is_kept_but_for_what_has_to_be_made():
+    """Specks in a tenth of it, as foliage leaves them, and one hole as behind a pillar."""
+    random = np.random.default_rng(3)
+    busy = torch.from_numpy(random.random((272, 480)) > 0.1).float()
+    busy[60:200, 200:260] = 0
+    for width in (1, 4):
+        ramp = soft_border(busy, width)
+        beside = (ramp > 0) & (ramp < 1)
+        assert beside.float().mean() < 0.08, "it was nine tenths"
+        assert beside[100:160, 260 : 260 + width].float().mean() > 0.8, "the hole keeps its ramp"
+
+
+@pytest.mark.parametrize(
+    ("feather", "size", "pixels"),
+    [
+        (4, (1080, 1920), 4), (4, (2160, 3840), 8), (4, (272, 480), 1), (4, (1920, 1080), 4),
+        (1, (40, 64), 1), (0, (1080, 1920), 0), (64, (40, 64), 2),
+    ],
+)  # fmt: skip
+def test_a_feather_is_told_in_pixels_of_a_1080p_picture(feather, size, pixels):
+    assert feather_pixels(feather, size) == pixels
 
 
 @pytest.mark.parametrize("bits", [8, 16])

@@ -243,12 +243,14 @@ def test_joins_are_where_a_windows_first_frame_is_put_together(make_shot):
 
 
 def test_the_feather_is_a_ramp_inside_what_is_seen(shot):
-    hard, soft = run(shot), run(shot, feather=6)
+    hard, soft = run(shot), run(shot, feather=27)
+    beside = 0
     for index in range(1, FRAMES):
         sharp, ramp = hard.frames[index][1], soft.frames[index][1]
         assert (ramp >= sharp).all(), "nothing that is made shows more of the still"
-        assert ((ramp > 0) & (ramp < 255) & (sharp == 0)).any()
+        beside += ((ramp > 0) & (ramp < 255) & (sharp == 0)).sum()
         assert (ramp[sharp == 255] == 255).all()
+    assert beside > 10 * FRAMES
 
 
 def test_a_mask_says_where_it_is_locked(make_shot):
@@ -293,7 +295,7 @@ def test_an_object_index_says_what_may_move(make_shot, name):
     assert task.frames[0].seen.all(), "the model knows what the still shows"
     assert task.frames[0].free.sum() == 200
     # The seam to what may move is soft as that to a hole is.
-    _, soft = run(ShotReader(folder), Truth(torch.zeros_like), match=False, feather=4).frames[0]
+    _, soft = run(ShotReader(folder), Truth(torch.zeros_like), match=False, feather=64).frames[0]
     assert (soft[10:20, 5:25] == 255).all() and 0 < soft[15, 3] < 255 and soft[15, 30] == 0
     write_exr(folder / "index.exr", index, ("Z",))
     with pytest.raises(ShotError, match=r"guides.lock\[0\] 'index.exr' has no object index, which"):
