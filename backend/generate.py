@@ -21,14 +21,13 @@ from .events import Event
 from .formats import PNG8, bits_of, check_written
 from .marks import software
 from .models import find_card, load_model
-from .models.card import Card
+from .models.card import LOADING, Card
 from .models.interface import Model, Request
 from .models.weights import as_installed
 from .reader import ShotReader
 from .take import Take
 from .writer import TakeWriter
 
-LOADING = "loading the model"
 _PROGRESS_SECONDS = 0.2
 
 

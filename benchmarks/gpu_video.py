@@ -35,7 +35,7 @@ import torch
 
 from backend.cli.given import given_settings
 from backend.models.card import Value
-from backend.models.memory import FULL, ON_CPU, RESIDENT, estimate, plans_for
+from backend.models.memory import FOUR, FULL, ON_CPU, RESIDENT, estimate, plans_for
 from backend.models.speeds import forward_work, video_seconds
 from backend.models.video.place import free_memory, place_text
 from backend.paths import OVERRIDE
@@ -133,8 +133,9 @@ def measurements(bench: Bench, models: dict[str, Shape]) -> Iterator[Measurement
     for name, shape in models.items():
         held = Held(bench, shape)
         first = True
-        plans = plans_for(bench.device.type)
-        plan = "auto" if plans == (ON_CPU,) else RESIDENT.id
+        # Weights of 4 bits are made of files, and here there are none.
+        plans = [p for p in plans_for(bench.device.type, held.card) if p.bits > FOUR]
+        plan = "auto" if plans == [ON_CPU] else RESIDENT.id
         # Bare runs of 50 steps cost as much as the job again, and differ in the steps alone.
         for steps, repeats in ((FAST, 2), (FEW if bench.small else SLOW, 0)):
             forwards = (2 * repeats + 1) * steps + 1

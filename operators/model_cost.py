@@ -19,6 +19,7 @@ import bpy
 
 from ..backend.connection import Connection
 from ..backend.errors import BackendError, SettingError
+from ..backend.models import rounded
 from ..backend.models.card import Card, Value
 from ..backend.models.machine import Machine, disk_free
 from ..backend.models.preflight import missing_bytes, preflight
@@ -116,6 +117,7 @@ def _reckon(
             machine,
             download=sum(missing_bytes(each, stored.data) for each in missing),
             disk_free=disk_free(stored.data),
+            rounded=rounded.size(stored.data, card),
             **asked,
         ).cost
     except SettingError as reason:

@@ -47,8 +47,11 @@ from backend.take import Take
 WORDS = "a quiet street at dusk, warm light in the windows, wet stones, slow camera"
 
 
-def tiny_wan_vace(folder: Path, *, seed: int = 0, second: bool = False) -> Path:
-    """Write a `WanVACEPipeline` of about a megabyte and return its folder."""
+def tiny_wan_vace(folder: Path, *, seed: int = 0, second: bool = False, head: int = 12) -> Path:
+    """Write a `WanVACEPipeline` of about a megabyte and return its folder.
+
+    A `head` of 16 makes it 32 wide, the least that can be rounded to 4 bits.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pipeline = WanVACEPipeline(
@@ -66,19 +69,19 @@ def tiny_wan_vace(folder: Path, *, seed: int = 0, second: bool = False) -> Path:
             scheduler=UniPCMultistepScheduler(
                 prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
             ),
-            transformer=_transformer(),
-            transformer_2=_transformer() if second else None,
+            transformer=_transformer(head),
+            transformer_2=_transformer(head) if second else None,
             boundary_ratio=0.5 if second else None,
         )
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder
 
 
-def _transformer() -> WanVACETransformer3DModel:
+def _transformer(head: int) -> WanVACETransformer3DModel:
     return WanVACETransformer3DModel(
         patch_size=(1, 2, 2),
         num_attention_heads=2,
-        attention_head_dim=12,
+        attention_head_dim=head,
         in_channels=16,
         out_channels=16,
         text_dim=32,

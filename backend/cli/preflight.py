@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import SettingError
-from ..models import cards, find_card
+from ..models import cards, find_card, rounded
 from ..models.card import Card
 from ..models.machine import Machine, disk_free, look
 from ..models.preflight import Preflight, missing_bytes, preflight
@@ -82,6 +82,7 @@ def told(
         machine,
         download=missing_bytes(card, data, settings),
         disk_free=disk_free(data),
+        rounded=rounded.size(data, card),
         settings=settings,
         **asked,
     )

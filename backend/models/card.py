@@ -16,6 +16,7 @@ from ..fields import quoted
 from .looks import LatentColours
 
 Value = bool | int | float | str
+LOADING = "loading the model"  # a phase that no card names: it has no share of the work
 SourceType = Literal["algorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
 
 
@@ -257,6 +258,8 @@ class Card:
         hub: Where its weights come from; None for those that ship, or for none.
         parts: Its networks, in the order in which they work.
         fast: What makes it need few steps; None where nothing does.
+        four_bits: Whether its transformers can be held in 4 bits: only matrices can, so a network
+            with many convolutions would be larger so than in 8.
         control: How it is shown depth; None where it is shown none.
         looks: What its latents look like; None where there is no look at what it is making.
         learned: Whether it generates with trained weights (decides the digital source type).
@@ -286,6 +289,7 @@ class Card:
     hub: Hub | None = None
     parts: tuple[Part, ...] = ()
     fast: Distillation | None = None
+    four_bits: bool = False
     control: Control | None = None
     looks: LatentColours | None = None
     stills: int | None = None

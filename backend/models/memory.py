@@ -1,8 +1,10 @@
 """Memory plans: the ways in which a large model is held, and what each of them needs.
 
-From best to last. The first three are exact and fast, the fourth is exact and slower, the last two
-round the weights. Whatever the plan, the text encoder is there only while words are read. Weights
-of four bits (GGUF, torchao) would be a further plan; neither library is among the requirements.
+From best to last. The first three are exact and fast, the fourth is exact and slower, the last
+three round the weights: to 8 bits after all of them were loaded, to 4 bits once, one after another,
+so that they are never all in memory as they were published (`video.quantised`). Only cards that say
+so have the last, see `Card.four_bits`. Whatever the plan, the text encoder is there only while
+words are read.
 
 The need of a plan is its weights and the largest of what lives beside them while pictures are
 encoded, while noise is taken away, and while pictures are decoded. Blender reads this: the standard
@@ -21,6 +23,8 @@ from .card import Autoencoder, Blocks, Card, Layers, Part
 CUDA, MPS, CPU = "cuda", "mps", "cpu"  # torch's kinds of devices; AMD's GPUs are "cuda" to it
 TEXT_ENCODER = "text_encoder"
 HALF, FULL, EIGHTH = 2, 4, 1  # bytes of a number in bfloat16, float32 and float8
+QUARTER = 18 / 32  # of a weight in GGUF's Q4_0: 32 of them in 16 bytes, and their scale in two
+EXACT, EIGHT, FOUR = 16, 8, 4  # bits of a weight
 
 # Not measured yet: what a GPU's libraries hold before any tensor is there, what a process of torch
 # and diffusers takes of the memory, and how much more than the tensors the allocator holds.
@@ -53,7 +57,7 @@ class MemoryPlan:
         tiling: Whether pictures are encoded and decoded in overlapping tiles.
         offload: What waits in the computer's memory: nothing, each network while another one works,
             or each block of the transformer until its turn.
-        fp8: Whether the transformer's weights are kept in 8 bits.
+        bits: Of a weight of the transformer: 16 as it was published, or rounded to 8 or 4.
     """
 
     id: str
@@ -61,7 +65,7 @@ class MemoryPlan:
     help: str
     tiling: bool = False
     offload: Literal["", "networks", "blocks"] = ""
-    fp8: bool = False
+    bits: Literal[16, 8, 4] = EXACT
 
 
 RESIDENT = MemoryPlan(
@@ -92,23 +96,32 @@ FP8 = MemoryPlan(
     "8-bit weights",
     "The model's weights are rounded to 8 bits, which halves their size and changes fine detail.",
     tiling=True,
-    fp8=True,
+    bits=EIGHT,
 )
 FP8_GROUP_OFFLOAD = MemoryPlan(
     "fp8_group_offload",
     "8-bit weights, block by block",
-    "The weights are rounded to 8 bits and go through the GPU block by block: the least memory.",
+    "The weights are rounded to 8 bits and go through the GPU block by block: the least of its"
+    " memory.",
     tiling=True,
     offload="blocks",
-    fp8=True,
+    bits=EIGHT,
+)
+Q4 = MemoryPlan(
+    "q4",
+    "4-bit weights",
+    "The model's weights are rounded to 4 bits once and kept on the disk: the least of the"
+    " computer's memory, and the roughest.",
+    tiling=True,
+    bits=FOUR,
 )
 ON_CPU = MemoryPlan(
     "cpu", "Without a GPU", "All work is done by the processor in full precision; very slow."
 )
 
-GPU_PLANS = (RESIDENT, TILED, MODEL_OFFLOAD, GROUP_OFFLOAD, FP8, FP8_GROUP_OFFLOAD)
+GPU_PLANS = (RESIDENT, TILED, MODEL_OFFLOAD, GROUP_OFFLOAD, FP8, FP8_GROUP_OFFLOAD, Q4)
 # A Mac's GPU shares the computer's memory, so that nothing is won by waiting there.
-_PLANS = {CUDA: GPU_PLANS, MPS: (RESIDENT, TILED), CPU: (ON_CPU,)}
+_PLANS = {CUDA: GPU_PLANS, MPS: (RESIDENT, TILED, Q4), CPU: (ON_CPU,)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +137,10 @@ class Need:
         return self.vram * MARGIN <= vram and self.ram * MARGIN <= ram
 
 
-def plans_for(device: str) -> tuple[MemoryPlan, ...]:
-    """Return the plans for a torch device ("cuda:0", "mps", "cpu"), best first."""
-    return _PLANS.get(device.partition(":")[0], (ON_CPU,))
+def plans_for(device: str, card: Card) -> tuple[MemoryPlan, ...]:
+    """Return a card's plans for a torch device ("cuda:0", "mps", "cpu"), best first."""
+    plans = _PLANS.get(device.partition(":")[0], (ON_CPU,))
+    return tuple(plan for plan in plans if card.four_bits or plan.bits > FOUR)
 
 
 def find_plan(plan_id: str) -> MemoryPlan | None:
@@ -148,12 +162,16 @@ def estimate(card: Card, plan: MemoryPlan, *, size: tuple[int, int], frames: int
     peak does not grow with the number of frames: 4 w h C x `Autoencoder.decode`, and of a tile
     instead of the picture where it works in tiles. The video itself does grow.
 
+    In 4 bits a layer is brought back to half precision in two copies, one of them in float16, and
+    what makes the model need few steps stays beside its weights.
+
     Of other diffusion networks the card tells what lives at the peak (`Layers`). A network without
     a shape counts by its weights alone; where networks wait, it waits too.
 
     Zero for a card that tells the shape of none.
     """
     number = FULL if plan is ON_CPU else HALF
+    disk = card.download_bytes + kept_on_disk(card, plan)
     transformers = [part for part in card.parts if isinstance(part.shape, Blocks | Layers)]
     vaes = [part for part in card.parts if isinstance(part.shape, Autoencoder)]
     if not transformers:
@@ -164,7 +182,12 @@ def estimate(card: Card, plan: MemoryPlan, *, size: tuple[int, int], frames: int
         part.parameters for part in card.parts if part.shape is None and part.name != TEXT_ENCODER
     )
     loaded = number * sum(part.parameters for part in transformers)
-    kept = sum(_kept_bytes(part) for part in transformers) if plan.fp8 else loaded
+    kept = loaded
+    if plan.bits < EXACT:
+        kept = sum(kept_bytes(part, bits=plan.bits) for part in transformers)
+    if plan.bits == FOUR:
+        kept += 0 if card.fast is None else card.fast.hub.bytes
+        loaded = kept  # it comes from the disk as it is kept
     grid = max((part.shape for part in vaes), default=None, key=lambda shape: shape.decode)
     tokens = count_tokens(grid, size, frames)
     denoising = max(_activations(part.shape, tokens, number) for part in transformers)
@@ -172,25 +195,26 @@ def estimate(card: Card, plan: MemoryPlan, *, size: tuple[int, int], frames: int
     denoising += _VIDEOS_AFTER * video
     if plan is ON_CPU:
         most = max(words, encoding, denoising, decoding)
-        return Need(0, int(PROCESS_RAM + kept + others + pictures + most), card.download_bytes)
+        return Need(0, int(PROCESS_RAM + kept + others + pictures + most), disk)
     if plan.offload == "blocks":
-        most = max(encoding, _passing(transformers, fp8=plan.fp8) + denoising, decoding)
+        most = max(encoding, _passing(transformers, bits=plan.bits) + denoising, decoding)
     elif plan.offload == "networks":
         largest = max(part.parameters for part in transformers) * HALF
         most = max(encoding, largest + denoising, decoding)
     else:
-        lifted = _largest_layer(transformers) if plan.fp8 else 0
+        lifted = _lifted(transformers, bits=plan.bits)
         most = kept + others + max(encoding, lifted + denoising, decoding)
     waiting = kept + others + pictures if plan.offload else 0
     ram = PROCESS_RAM + max(loaded + others + pictures, waiting + words) + 2 * video
-    return Need(int(LIBRARIES_VRAM + pictures + most), int(ram), card.download_bytes)
+    return Need(int(LIBRARIES_VRAM + pictures + most), int(ram), disk)
 
 
 def choose_plan(
     card: Card, device: str, *, size: tuple[int, int], frames: int, vram: int, ram: int
 ) -> MemoryPlan | None:
     """Return the best plan that fits into `vram` and `ram` free bytes, None if none does."""
-    return _first_fitting(plans_for(device), card, size=size, frames=frames, vram=vram, ram=ram)
+    plans = plans_for(device, card)
+    return _first_fitting(plans, card, size=size, frames=frames, vram=vram, ram=ram)
 
 
 def next_plan(
@@ -200,7 +224,7 @@ def next_plan(
 
     It is the next one that needs less of it.
     """
-    plans = plans_for(device)
+    plans = plans_for(device, card)
     if plan not in plans:
         return None
     had = estimate(card, plan, size=size, frames=frames).vram
@@ -272,26 +296,52 @@ def _outside(shape: Blocks | Layers) -> int:
     return 8 * shape.width**2 + _WORDS_WIDTH * shape.width
 
 
-def _kept_bytes(part: Part) -> int:
-    """Return the bytes of a transformer in 8 bits; what is outside its blocks stays as it is."""
+def kept_bytes(part: Part, *, bits: int, exact: int = HALF) -> int:
+    """Return the bytes of a transformer whose weights are rounded.
+
+    What is outside its blocks stays as it is.
+
+    Args:
+        part: The transformer.
+        bits: Of a rounded weight, 8 or 4.
+        exact: Bytes of a number that is not rounded.
+    """
+    number = QUARTER if bits == FOUR else EIGHTH
     if isinstance(part.shape, Layers):
-        return EIGHTH * part.parameters  # all but a few norms
-    return EIGHTH * part.parameters + (HALF - EIGHTH) * _outside(part.shape)
+        return int(number * part.parameters)  # all but a few norms
+    outside = _outside(part.shape)
+    return int(number * (part.parameters - outside) + exact * outside)
 
 
-def _passing(transformers: list[Part], *, fp8: bool) -> int:
+def kept_on_disk(card: Card, plan: MemoryPlan) -> int:
+    """Return the bytes that a plan keeps on the disk beside what was downloaded."""
+    if plan.bits != FOUR:
+        return 0
+    transformers = [part for part in card.parts if isinstance(part.shape, Blocks)]
+    return sum(kept_bytes(part, bits=FOUR, exact=FULL) for part in transformers)
+
+
+def _passing(transformers: list[Part], *, bits: int) -> int:
     """Return the bytes on the GPU where blocks pass: this one, the next, what is outside them."""
-    number = EIGHTH if fp8 else HALF
-    lifted = _largest_layer(transformers) if fp8 else 0
-    return lifted + max(
+    number = EIGHTH if bits == EIGHT else HALF
+    return _lifted(transformers, bits=bits) + max(
         2 * number * _block_parameters(part.shape) + HALF * _outside(part.shape)
         for part in transformers
     )
 
 
-def _largest_layer(transformers: list[Part]) -> int:
-    """Return the bytes of the largest layer at half precision: one at a time is brought back."""
-    return HALF * max(
-        part.shape.layer if isinstance(part.shape, Layers) else part.shape.width * part.shape.inner
-        for part in transformers
+def _lifted(transformers: list[Part], *, bits: int) -> int:
+    """Return the bytes of the largest layer, brought back to half precision: one at a time is."""
+    if bits == EXACT:
+        return 0
+    copies = 2 if bits == FOUR else 1
+    return (
+        copies
+        * HALF
+        * max(
+            part.shape.layer
+            if isinstance(part.shape, Layers)
+            else part.shape.width * part.shape.inner
+            for part in transformers
+        )
     )

@@ -21,6 +21,7 @@ from .memory import (
     choose_plan,
     estimate,
     find_plan,
+    kept_on_disk,
     plans_for,
 )
 from .plan import plan_frames
@@ -86,6 +87,7 @@ def preflight(
     *,
     download: int,
     disk_free: int,
+    rounded: int = 0,
     size: tuple[int, int] | None = None,
     frames: int | None = None,
     settings: Mapping[str, object] | None = None,
@@ -97,6 +99,7 @@ def preflight(
         machine: What the computer has.
         download: Bytes of its weights that are not here, see `missing_bytes`.
         disk_free: Free bytes where they would go.
+        rounded: Bytes of its weights of 4 bits that are kept there.
         size: Width and height of the shot; None for the model's own.
         frames: Of the shot; None for as many as the model makes at once.
         settings: As for a job; the card's defaults stand for the rest.
@@ -117,9 +120,11 @@ def preflight(
     gpu = machine.gpus[0] if machine.gpus else None
     free = {"vram": 0 if gpu is None else gpu.vram_free, "ram": machine.ram_free}
     plan = find_plan(str(checked.get("memory", "")))
-    if plan not in plans_for(machine.device):  # nobody has chosen one, or one for another device
+    if plan not in plans_for(
+        machine.device, card
+    ):  # nobody has chosen one, or one for another device
         chosen = choose_plan(card, machine.device, **work, **free)
-        plan = chosen or _leanest(card, machine.device, work)
+        plan = chosen or _leanest(card, machine.device, work, free)
     need = estimate(card, plan, **work)
     seconds = None
     if gpu is not None and (rate := rate_of(gpu.name)) is not None:
@@ -130,7 +135,14 @@ def preflight(
     first = ""
     verdict, cost = (
         TOO_LARGE,
-        _lacking(machine, plan, need, download=download, disk_free=disk_free),
+        _lacking(
+            machine,
+            plan,
+            need,
+            download=download,
+            made=max(0, kept_on_disk(card, plan) - rounded),
+            disk_free=disk_free,
+        ),
     )
     if not cost:
         verdict, cost = _fitting(card, machine, plan, need=need, seconds=seconds)
@@ -186,14 +198,19 @@ def _is_fast(card: Card, settings: Mapping[str, Value]) -> bool:
     return card.fast is not None and bool(settings.get("fast"))
 
 
-def _leanest(card: Card, device: str, work: dict) -> MemoryPlan:
-    return min(
-        plans_for(device), key=lambda plan: (need := estimate(card, plan, **work)).vram + need.ram
-    )
+def _leanest(card: Card, device: str, work: dict, free: dict[str, int]) -> MemoryPlan:
+    """Return the plan that lacks the least memory; of several, the one that needs least of it."""
+
+    def lack(plan: MemoryPlan) -> tuple[float, int]:
+        need = estimate(card, plan, **work)
+        missing = (need.vram * MARGIN - free["vram"], need.ram * MARGIN - free["ram"])
+        return sum(max(0.0, each) for each in missing), need.vram + need.ram
+
+    return min(plans_for(device, card), key=lack)
 
 
 def _lacking(
-    machine: Machine, plan: MemoryPlan, need: Need, *, download: int, disk_free: int
+    machine: Machine, plan: MemoryPlan, need: Need, *, download: int, made: int, disk_free: int
 ) -> str:
     """Return what there is too little of, in a sentence with the way out; "" for nothing."""
     if machine.gpus and need.vram * MARGIN > machine.gpus[0].vram_free:
@@ -223,6 +240,12 @@ def _lacking(
             f"Does not fit: {_gigabytes(download)} have to be downloaded, and"
             f" {_gigabytes(disk_free)} are free on the disk; make room, or choose another data"
             " folder."
+        )
+    if made and download + made + _FREE_DISK > disk_free:
+        return (
+            f"Does not fit: weights of 4 bits take {_gigabytes(made)}, and"
+            f" {_gigabytes(max(0, disk_free - download))} are free on the disk for them; make room,"
+            " or choose another data folder."
         )
     return ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import ModelError, StorageError
 from ..fields import read_json
 from ..locks import FileLock
-from . import hub
+from . import hub, rounded
 from .card import Card
 from .kept import lock_path, manifest_path
 
@@ -22,13 +22,14 @@ def is_kept(home: Path, card: Card) -> bool:
         hub.snapshot_folder(home, card).is_dir()
         or manifest_path(home, card).is_file()
         or (hub.repository_folder(home, card) / "blobs").is_dir()
+        or bool(rounded.files(home.parent, card))
     )
 
 
 def remove(home: Path, card: Card) -> int:
     """Remove a card's weights from Depthshot's folder; returns how many bytes are free again.
 
-    What another card or another revision needs stays.
+    What another card or another revision needs stays; weights of 4 bits that were made of them go.
 
     Raises:
         ModelError: another card needs all of them.
@@ -43,6 +44,7 @@ def remove(home: Path, card: Card) -> int:
         )
     before = hub.size_on_disk(repository)
     try:
+        freed = rounded.remove(home.parent, card)
         if repository.is_dir():
             with FileLock(lock_path(home, card)) as lock:
                 _remove_revision(repository, card.revision)
@@ -54,7 +56,7 @@ def remove(home: Path, card: Card) -> int:
             f"The weights of '{card.id}' in '{repository}' cannot be removed"
             f" ({reason.strerror or reason}); end what uses them, and remove again."
         ) from reason
-    return before - hub.size_on_disk(repository)
+    return freed + before - hub.size_on_disk(repository)
 
 
 def _remove_revision(repository: Path, revision: str) -> None:

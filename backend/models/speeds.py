@@ -6,7 +6,7 @@ import math
 import re
 
 from .card import Autoencoder, Blocks, Card, Layers, Part
-from .memory import HALF, MemoryPlan, count_tokens
+from .memory import MemoryPlan, count_tokens
 
 # Not measured yet: which share of its rate a GPU keeps up, and what goes through its slot, bytes a
 # second, where weights wait in the computer's memory.
@@ -112,7 +112,7 @@ def video_seconds(
         return None
     moved = 0.0
     if plan.offload == "blocks":
-        moved = max(part.parameters for part in denoisers) * (1 if plan.fp8 else HALF) / SLOT
+        moved = max(part.parameters for part in denoisers) * plan.bits / 8 / SLOT
     work = (forward_work(card, size=size, frames=frames) / (rate * SHARE) for frames in windows)
     return forwards * math.fsum(max(each, moved) for each in work)
 

@@ -23,7 +23,7 @@ from ..formats import PNG8, check_written
 from ..job_row import Job
 from ..jobs import JobStore
 from ..marks import software
-from ..models import cards, find_card
+from ..models import cards, find_card, rounded
 from ..models.machine import disk_free
 from ..models.preflight import missing_bytes, preflight
 from ..paths import default_data_dir
@@ -158,6 +158,7 @@ def preflight_model(
         machine,
         download=missing_bytes(card, data, asked),
         disk_free=disk_free(data),
+        rounded=rounded.size(data, card),
         size=None if width is None or height is None else (width, height),
         frames=frames,
         settings=asked,

@@ -29,6 +29,7 @@ _INSIDE = {
     "pending": re.compile(r"[0-9a-f]{16}-[\w-]{1,200}\.(?:json|lock|part)"),
     "prompts": re.compile(r"\.?[0-9a-f]{64}\.safetensors(?:\.\d+\.part)?"),
     "pip-cache": re.compile(r"http(?:-v\d+)?|wheels|selfcheck|CACHEDIR\.TAG"),
+    "rounded": re.compile(r"rounded\.lock|[\w.-]+\.\w+\.[0-9a-f]{16}\.(?:[0-9a-f]{32}\.gguf|part)"),
     # Where earlier versions let pip unpack.
     "setup-tmp": re.compile(r"(?:pip-|tmp).+"),
 }

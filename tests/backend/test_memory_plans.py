@@ -17,6 +17,7 @@ from backend.models.memory import (
     MODEL_OFFLOAD,
     MPS,
     ON_CPU,
+    Q4,
     RESIDENT,
     TILED,
     choose_plan,
@@ -136,7 +137,7 @@ def test_what_everything_on_the_gpu_needs_by_hand():
 
 @pytest.mark.parametrize("card", LARGE, ids=lambda card: card.id)
 def test_plans_give_memory_back_in_their_order(card):
-    need = {plan: estimate(card, plan, **NATIVE) for plan in plans_for(CUDA)}
+    need = {plan: estimate(card, plan, **NATIVE) for plan in plans_for(CUDA, card)}
     exact = [need[plan].vram for plan in (RESIDENT, TILED, MODEL_OFFLOAD, GROUP_OFFLOAD)]
     assert exact == sorted(exact, reverse=True)
     assert need[FP8].vram < need[TILED].vram
@@ -145,10 +146,16 @@ def test_plans_give_memory_back_in_their_order(card):
     rounded, exact = need[FP8_GROUP_OFFLOAD].ram, need[GROUP_OFFLOAD].ram
     # Without words there is nothing more to hold than the exact weights while they are loaded.
     assert rounded < exact if card.takes_prompt else rounded == exact
+    if card.four_bits:
+        assert need[Q4].ram == min(each.ram for each in need.values())
+        assert need[Q4].vram < need[FP8].vram
 
 
-@pytest.mark.parametrize("card", LARGE, ids=lambda card: card.id)
-@pytest.mark.parametrize("plan", [*plans_for(CUDA), ON_CPU], ids=lambda plan: plan.id)
+@pytest.mark.parametrize(
+    ("card", "plan"),
+    [(card, plan) for card in LARGE for plan in (*plans_for(CUDA, card), ON_CPU)],
+    ids=lambda each: each.id,
+)
 def test_more_pixels_and_more_frames_never_need_less(card, plan):
     small = estimate(card, plan, size=(480, 272), frames=17)
     wide = estimate(card, plan, size=(1280, 720), frames=17)
@@ -173,7 +180,9 @@ def test_a_model_without_known_networks_needs_nothing_special():
         ("wan-vace-14b", 24, 64, GROUP_OFFLOAD),
         ("wan-vace-14b", 24, 48, FP8_GROUP_OFFLOAD),
         ("wan-vace-14b", 32, 48, FP8),
+        ("wan-vace-14b", 24, 24, Q4),
         ("wan-vace-14b", 24, 16, None),
+        ("wan-vace-14b", 16, 24, None),
         ("wan-vace-14b", 140, 128, RESIDENT),
         ("wan2.2-vace-fun-a14b", 140, 128, RESIDENT),
         ("wan2.2-vace-fun-a14b", 48, 128, MODEL_OFFLOAD),
@@ -198,15 +207,17 @@ def test_out_of_memory_goes_on_with_a_plan_that_needs_less():
 
 
 def test_each_kind_of_device_has_its_plans():
-    assert plans_for("cuda:1") == plans_for(CUDA)
-    assert plans_for(MPS) == (RESIDENT, TILED)
-    assert plans_for(CPU) == (ON_CPU,)
+    card, convolved = find_card("wan-vace-14b"), find_card("sana-wm")
+    assert plans_for("cuda:1", card) == plans_for(CUDA, card) == memory.GPU_PLANS
+    assert plans_for(MPS, card) == (RESIDENT, TILED, Q4)
+    assert plans_for(MPS, convolved) == (RESIDENT, TILED)
+    assert plans_for(CPU, card) == (ON_CPU,)
     assert next_plan(find_card("wan-vace-14b"), ON_CPU, "cpu", **NATIVE) is None
     assert next_plan(find_card("wan-vace-14b"), FP8, "mps", **NATIVE) is None
 
 
 def test_plans_are_found_by_their_names():
-    plans = [*plans_for(CUDA), ON_CPU]
+    plans = [*memory.GPU_PLANS, ON_CPU]
     assert [find_plan(plan.id) for plan in plans] == plans
     assert find_plan("other") is None
     for plan in plans:

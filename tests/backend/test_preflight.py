@@ -42,17 +42,19 @@ def told(card_id: str, machine: Machine, **changes):
     ("card_id", "machine", "verdict", "plan"),
     [
         (SMALL, EIGHT, "fits with offload", "group_offload"),
-        (LARGE, EIGHT, "does not fit", "fp8_group_offload"),
+        (LARGE, EIGHT, "does not fit", "q4"),
         (SMALL, TWENTY_FOUR, "fits", "resident"),
         (LARGE, TWENTY_FOUR, "fits with offload", "group_offload"),
-        (LARGEST, TWENTY_FOUR, "does not fit", "fp8_group_offload"),
+        (LARGEST, TWENTY_FOUR, "does not fit", "q4"),
+        (LARGE, computer("", 24, 24), "fits", "q4"),
         (SMALL, HUGE, "fits", "resident"),
         (LARGE, HUGE, "fits", "resident"),
         (LARGEST, HUGE, "fits", "resident"),
         (SMALL, NO_GPU, "fits", "cpu"),
         (LARGE, NO_GPU, "does not fit", "cpu"),
         (SMALL, MAC, "fits", "resident"),
-        (LARGE, MAC, "does not fit", "tiled"),
+        (LARGE, MAC, "fits", "q4"),
+        (LARGEST, MAC, "fits", "q4"),
     ],
 )
 def test_what_fits_where(card_id, machine, verdict, plan):
@@ -97,6 +99,15 @@ def test_a_disk_that_is_too_small_is_said():
     assert "19.0 GB have to be downloaded, and 20.0 GB are free" in found.sentence
 
 
+def test_weights_of_4_bits_want_room_until_they_are_made():
+    computer_of_24 = computer("", 24, 24)
+    assert told(LARGE, computer_of_24, disk_free=20 * GB).verdict == "fits"
+    found = told(LARGE, computer_of_24, disk_free=11 * GB)
+    assert found.verdict == "does not fit"
+    assert "weights of 4 bits take 10.5 GB, and 11.0 GB are free" in found.sentence
+    assert told(LARGE, computer_of_24, disk_free=11 * GB, rounded=11 * GB).verdict == "fits"
+
+
 def test_memory_that_others_hold_can_be_given_back():
     gpu = dataclasses.replace(TWENTY_FOUR.gpus[0], vram_free=4 * GB)
     found = told(SMALL, dataclasses.replace(TWENTY_FOUR, gpus=(gpu,)))
@@ -106,7 +117,7 @@ def test_memory_that_others_hold_can_be_given_back():
     found = told(SMALL, busy)
     assert found.verdict == "does not fit"
     assert found.sentence.endswith("close other programs.")
-    assert told(LARGE, computer("", 24, 24)).sentence.endswith("smaller model or working size.")
+    assert told(LARGE, computer("", 24, 16)).sentence.endswith("smaller model or working size.")
 
 
 def test_the_plan_is_the_one_that_memory_plans_choose():
@@ -194,7 +205,7 @@ def test_weights_that_wait_pass_the_slot_once_a_forward():
 def plans():
     from backend.models.memory import plans_for
 
-    return plans_for("cuda")
+    return plans_for("cuda", find_card(LARGE))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,14 @@ from backend.errors import Cancelled, ModelError, SettingError
 from backend.events import Event
 from backend.generate import LOADING
 from backend.models import find_card, load_model, memory
-from backend.models.memory import CPU, FP8_GROUP_OFFLOAD, GROUP_OFFLOAD, MODEL_OFFLOAD, RESIDENT
+from backend.models.memory import (
+    CPU,
+    EXACT,
+    FP8_GROUP_OFFLOAD,
+    GROUP_OFFLOAD,
+    MODEL_OFFLOAD,
+    RESIDENT,
+)
 from backend.models.video.place import place, release
 from backend.models.weights import fingerprint, variable
 from backend.paths import OVERRIDE
@@ -250,7 +257,7 @@ def test_memory_that_runs_out_goes_on_with_the_next_plan(shot, tmp_path, monkeyp
     take = run(shot, tmp_path / "take")
     assert take.details["memory_plans"] == ["resident", plan.id]
     same = frame_files(tmp_path / "take") == frame_files(tmp_path / "whole")
-    assert same == (not plan.fp8)
+    assert same == (plan.bits == EXACT)
 
 
 def test_a_plan_leaves_no_hook_behind(tiny):

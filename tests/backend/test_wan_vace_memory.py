@@ -222,6 +222,6 @@ def test_within_a_job_no_better_plan_is_tried_again(shot, tmp_path, monkeypatch)
 
 
 def test_the_plans_of_each_device():
-    assert [plan.id for plan in memory.plans_for("cuda:1")][:2] == ["resident", "tiled"]
-    assert FP8 in memory.plans_for("cuda")
-    assert ON_CPU not in memory.plans_for("cuda")
+    assert [plan.id for plan in memory.plans_for("cuda:1", CARD)][:2] == ["resident", "tiled"]
+    assert FP8 in memory.plans_for("cuda", CARD)
+    assert ON_CPU not in memory.plans_for("cuda", CARD)

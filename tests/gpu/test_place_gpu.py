@@ -15,15 +15,19 @@ from diffusers import (
 )
 from transformers import UMT5Config, UMT5EncoderModel
 
+from backend.models import find_card
 from backend.models.memory import (
     FP8,
     FP8_GROUP_OFFLOAD,
     GROUP_OFFLOAD,
     MODEL_OFFLOAD,
+    Q4,
     RESIDENT,
     TILED,
 )
 from backend.models.video.place import place, place_text, release
+from backend.paths import OVERRIDE
+from benchmarks.posts import MemorySink
 
 pytestmark = [
     pytest.mark.gpu,
@@ -123,6 +127,34 @@ def test_each_plan_holds_less_than_the_one_before(pipeline):
         peaks.append(torch.cuda.max_memory_allocated())
         release(pipeline, GPU)
     assert peaks == sorted(peaks, reverse=True)
+
+
+def test_weights_of_4_bits_work_on_the_gpu_and_give_its_memory_back(
+    pipeline, tmp_path, monkeypatch
+):
+    pytest.importorskip("gguf")
+    from backend.models.video.quantised import load_four_bits
+
+    monkeypatch.setenv(OVERRIDE, str(tmp_path / "data"))
+    place(pipeline, RESIDENT, GPU)
+    wanted = frames(pipeline)
+    release(pipeline, GPU)
+    pipeline.transformer.save_pretrained(tmp_path / "transformer")
+    pipeline.transformer = load_four_bits(
+        find_card("wan-vace-1.3b"),
+        tmp_path / "transformer",
+        WanVACETransformer3DModel,
+        dtype=torch.bfloat16,
+        report=MemorySink(),
+    )
+    before = held()
+    for _ in range(2):
+        place(pipeline, Q4, GPU)
+        kinds = {values.device.type for values in pipeline.transformer.parameters()}
+        assert kinds == {"cuda"}
+        assert (frames(pipeline) - wanted).abs().mean() < 0.1
+        release(pipeline, GPU)
+        assert held() - before < LEFT_BEHIND
 
 
 def test_out_of_memory_in_a_block_frees_everything(pipeline):

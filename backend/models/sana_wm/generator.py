@@ -26,11 +26,7 @@ class SanaWmGenerator:
     """The stock pipeline, kept warm; see `video.window.Generator`."""
 
     def __init__(self, card: Card, folder: Path, *, device: torch.device) -> None:
-        """Load everything but what reads words.
-
-        Raises:
-            ModelError: something is missing or damaged.
-        """
+        """Load nothing yet, see `Held`."""
         self._card, self._folder, self._device = card, folder, device
         self._dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
         self._held = Held(card, self._load, device=device)

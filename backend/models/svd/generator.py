@@ -25,11 +25,7 @@ class SvdGenerator:
     """The stock pipeline, kept warm; see `video.window.Generator`."""
 
     def __init__(self, card: Card, folder: Path, *, device: torch.device) -> None:
-        """Load everything.
-
-        Raises:
-            ModelError: something is missing or damaged.
-        """
+        """Load nothing yet, see `Held`."""
         self._card, self._folder, self._device = card, folder, device
         self._dtype = torch.float32 if device.type == "cpu" else torch.float16  # as published
         self._held = Held(card, self._load, device=device)

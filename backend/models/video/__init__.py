@@ -11,6 +11,7 @@ compositor  a window's frames at the shot's size, and those between them
 moving      what moves by itself in a frame between two that were made
 options     settings that all of their cards have
 parts       a pipeline's parts on disk, loaded one by one
+quantised   weights of 4 bits: made once, kept on disk, loaded as they are
 held        a pipeline in memory, by the plan that fits; place puts it there
 quick       attention and compiling
 steps       what a pipeline calls after each step: progress, cancel, a look (preview)

@@ -17,9 +17,19 @@ import torch
 from diffusers import DiffusionPipeline
 
 from ...errors import SettingError
-from ..card import Card
+from ..card import LOADING, Card
 from ..device_errors import is_out_of_memory
-from ..memory import CUDA, MemoryPlan, choose_plan, find_plan, next_plan, plans_for
+from ..memory import (
+    CUDA,
+    EIGHT,
+    EXACT,
+    FOUR,
+    MemoryPlan,
+    choose_plan,
+    find_plan,
+    next_plan,
+    plans_for,
+)
 from .options import AUTO
 from .place import free_memory, place, release
 from .quick import Quick
@@ -36,33 +46,40 @@ class Change:
 
     Attributes:
         name: Tells it from others.
-        apply: Does it to a pipeline on the CPU.
+        apply: Does it to a pipeline on the CPU; told of how many bits its weights are.
     """
 
     name: str
-    apply: Callable[[DiffusionPipeline], None]
+    apply: Callable[[DiffusionPipeline, int], None]
 
 
 class Held:
     """One pipeline on one device."""
 
     def __init__(
-        self, card: Card, load: Callable[[], DiffusionPipeline], *, device: torch.device
+        self,
+        card: Card,
+        load: Callable[[], DiffusionPipeline],
+        *,
+        device: torch.device,
+        load_four_bits: Callable[[Report], DiffusionPipeline] | None = None,
     ) -> None:
-        """Load the pipeline; it is placed when it is used.
+        """Load nothing yet: how depends on the plan of the first window.
 
         Args:
             card: The model.
             load: Returns the pipeline on the CPU; asked again where weights were rounded and a
                 later job wants them exact.
             device: Where it works.
+            load_four_bits: Returns it with weights of 4 bits, which may first have to be made; for
+                cards that have them.
         """
         self._card, self._load, self._device = card, load, device
-        self._pipeline: DiffusionPipeline | None = load()
+        self._load_four_bits = load_four_bits
+        self._pipeline: DiffusionPipeline | None = None
         self._placed: MemoryPlan | None = None
-        self._rounded = False  # whether its weights are in 8 bits, wherever they are
+        self._bits = EXACT  # of its weights, wherever they are
         self._changed: Change | None = None
-        self._wanted: Change | None = None
         self._quick = Quick(self._device)
         # What ran out before is not tried again for the same, where the choice is ours.
         self._ran_out: dict[tuple[tuple[int, int], int], MemoryPlan] = {}
@@ -85,15 +102,16 @@ class Held:
             change: What has to have been done to the weights; None for those that were loaded.
 
         Raises:
+            ModelError: what has to be loaded is missing or damaged.
             SettingError: the plan that was asked for is not for this device.
+            StorageError: there is no room on the disk for weights of 4 bits.
             MemoryError, torch.OutOfMemoryError: the last plan ran out of memory as well.
         """
-        self._wanted = change
         size, frames = task.size, len(task.frames)
         plan = self._choose(task)
         while True:
+            self._hold(plan, change, report)
             try:
-                self._change()
                 self._place(plan)
                 self._quick.prepare(self._pipeline, plan, task, report)
                 made = work(self._pipeline)
@@ -122,10 +140,11 @@ class Held:
         free_memory(self._device)
 
     def put_away(self) -> None:
-        """Take the pipeline off the device."""
-        if self._pipeline is not None:  # placed, or in part where placing failed
-            release(self._pipeline, self._device)
-        self._placed = None
+        """Make room on the device; weights of 4 bits are let go of, for the disk has them."""
+        if self._bits == FOUR:
+            self._let_go()
+        else:
+            self._release()
 
     def _note(self, plan: MemoryPlan, report: Report) -> None:
         if plan not in self._used:
@@ -139,7 +158,7 @@ class Held:
             SettingError: the one that was asked for is not for this device.
         """
         wanted = str(task.settings["memory"])
-        plans = plans_for(self._device.type)
+        plans = plans_for(self._device.type, self._card)
         size, frames = task.size, len(task.frames)
         if wanted == AUTO:
             vram, ram = self._free()
@@ -166,39 +185,43 @@ class Held:
         free, _ = torch.cuda.mem_get_info(self._device)
         return free + torch.cuda.memory_reserved(self._device), ram
 
-    def _change(self) -> None:
-        """See that what is wanted was done to the weights, and nothing else."""
-        name, before = (each.name if each else "" for each in (self._wanted, self._changed))
-        if self._pipeline is not None and name == before:
-            return
-        if self._pipeline is None or self._changed is not None or self._rounded:
-            self._load_again()
-            return
-        self.put_away()
-        self._apply()
+    def _hold(self, plan: MemoryPlan, change: Change | None, report: Report) -> None:
+        """See that the weights can be placed by a plan, and that what is wanted was done to them.
 
-    def _apply(self) -> None:
-        if self._wanted is None:
+        Nothing that was done is taken back, and rounded weights are not changed: loaded again.
+        """
+        done = self._changed is not None and (change is None or change.name != self._changed.name)
+        rounded = plan.bits != self._bits and (plan.bits, self._bits) != (EIGHT, EXACT)
+        late = self._bits == EIGHT and change is not None and self._changed is None
+        if self._pipeline is None or done or rounded or late:
+            self._let_go()  # before the next is loaded: two may not fit
+            report.progress(LOADING, 0, 1)
+            four = plan.bits == FOUR
+            self._pipeline = self._load_four_bits(report) if four else self._load()
+            self._bits = FOUR if four else EXACT
+        if change is None or self._changed is not None:
             return
+        self._release()
         pipeline, self._pipeline = self._pipeline, None  # what is done in part is of no use
-        self._wanted.apply(pipeline)
-        self._pipeline, self._changed = pipeline, self._wanted
+        change.apply(pipeline, self._bits)
+        self._pipeline, self._changed = pipeline, change
 
-    def _load_again(self) -> None:
-        self.put_away()
-        self._pipeline = None  # before the next is loaded: two may not fit
-        self._changed, self._rounded = None, False
-        free_memory(self._device)
-        self._pipeline = self._load()
+    def _let_go(self) -> None:
+        self._release()
+        self._pipeline, self._changed, self._bits = None, None, EXACT
         self._quick = Quick(self._device)
-        self._apply()
+        free_memory(self._device)
+
+    def _release(self) -> None:
+        """Take the pipeline off the device."""
+        if self._pipeline is not None:  # placed, or in part where placing failed
+            release(self._pipeline, self._device)
+        self._placed = None
 
     def _place(self, plan: MemoryPlan) -> None:
         if plan is self._placed:
             return
-        if self._rounded and not plan.fp8:
-            self._load_again()
         self._placed = None
-        self._rounded = self._rounded or plan.fp8
+        self._bits = plan.bits
         place(self._pipeline, plan, self._device)
         self._placed = plan

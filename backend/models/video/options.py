@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..card import Setting
-from ..memory import GPU_PLANS
+from ..memory import FOUR, GPU_PLANS
 
 AUTO = "auto"
 LOCK = Setting(
@@ -19,7 +21,8 @@ FEATHER = Setting(
     name="feather",
     label="Feather",
     default=4,
-    help="Pixels over which what is kept gives way to what is generated.",
+    help="Pixels over which what is kept gives way to what is generated, told of a picture of 1080"
+    " lines and scaled to the shot's; holes that are not wider have a hard border.",
     least=0,
     most=64,
     advanced=True,
@@ -66,9 +69,11 @@ MEMORY = Setting(
     default=AUTO,
     help="How the model is held: 'auto' takes the fastest way that fits, and a smaller one should"
     " the memory run out; the further down the list, the less memory and the slower.",
-    choices=(AUTO, *(plan.id for plan in GPU_PLANS)),
+    choices=(AUTO, *(plan.id for plan in GPU_PLANS if plan.bits > FOUR)),
     advanced=True,
 )
+# For cards that can be held in 4 bits.
+MEMORY_FOUR_BITS = replace(MEMORY, choices=(AUTO, *(plan.id for plan in GPU_PLANS)))
 ATTENTION = Setting(
     name="attention",
     label="Attention",

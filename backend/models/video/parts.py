@@ -9,11 +9,14 @@ does not need (a text encoder whose words are known) is not loaded at all.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from transformers.utils import logging as transformers_logging
 
@@ -81,10 +84,8 @@ def load_part(card: Card, folder: Path, kind: type[T], **options: object) -> T:
         raise unusable(card, folder, "is missing")
     for file in sorted(folder.glob("*.safetensors")):
         _check_header(card, file)
-    try:
+    with reading(card, folder):
         return kind.from_pretrained(folder, local_files_only=True, **options)
-    except _UNREADABLE as reason:
-        raise _why_not_loaded(card, folder, reason) from reason
 
 
 def load_tensors(card: Card, file: Path) -> dict[str, torch.Tensor]:
@@ -97,10 +98,58 @@ def load_tensors(card: Card, file: Path) -> dict[str, torch.Tensor]:
     if not file.is_file():
         raise unusable(card, file, "is missing")
     _check_header(card, file)
-    try:
+    with reading(card, file):
         return load_file(file)
-    except _UNREADABLE as reason:
-        raise _why_not_loaded(card, file, reason) from reason
+
+
+@dataclass(frozen=True, slots=True)
+class Tensors:
+    """The tensors of one network, read from its files one at a time.
+
+    Attributes:
+        shapes: Of all of them, by name.
+    """
+
+    shapes: dict[str, tuple[int, ...]]
+    _card: Card
+    _files: dict[str, tuple[Path, safe_open]]
+
+    def read(self, name: str) -> torch.Tensor:
+        """Return one of them, on the CPU.
+
+        Raises:
+            ModelError: its file is damaged.
+        """
+        file, stored = self._files[name]
+        with reading(self._card, file):
+            return stored.get_tensor(name)
+
+
+@contextmanager
+def open_tensors(card: Card, folder: Path) -> Iterator[Tensors]:
+    """Open all safetensors files of a network.
+
+    Args:
+        card: The model, named in messages.
+        folder: The network's own folder.
+
+    Raises:
+        ModelError: there is none, or one is damaged.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise unusable(card, folder, "has no weights in safetensors")
+    shapes: dict[str, tuple[int, ...]] = {}
+    found: dict[str, tuple[Path, safe_open]] = {}
+    with ExitStack() as stack:
+        for file in files:
+            _check_header(card, file)
+            with reading(card, file):
+                stored = stack.enter_context(safe_open(file, framework="pt"))
+                for name in stored.keys():  # noqa: SIM118
+                    shapes[name] = tuple(stored.get_slice(name).get_shape())
+                    found[name] = file, stored
+        yield Tensors(shapes, card, found)
 
 
 def unusable(card: Card, file: Path, what: str) -> ModelError:
@@ -118,6 +167,20 @@ def _check_header(card: Card, file: Path) -> None:
         raise unusable(card, file, f"cannot be read ({reason.strerror or reason})") from reason
     if not whole:
         raise unusable(card, file, "is no safetensors file, whatever its name says")
+
+
+@contextmanager
+def reading(card: Card, file: Path) -> Iterator[None]:
+    """Translate what libraries raise while they read a file of a model's weights.
+
+    Raises:
+        ModelError: it is damaged.
+        MemoryError: it is too large for this computer.
+    """
+    try:
+        yield
+    except _UNREADABLE as reason:
+        raise _why_not_loaded(card, file, reason) from reason
 
 
 def _why_not_loaded(card: Card, file: Path, reason: Exception) -> ModelError | MemoryError:

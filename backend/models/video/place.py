@@ -9,7 +9,7 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.hooks import HookRegistry, apply_group_offloading
 
-from ..memory import CUDA, MARGIN, MPS, MemoryPlan
+from ..memory import CUDA, EIGHT, EXACT, FOUR, MARGIN, MPS, MemoryPlan
 
 _CPU = torch.device("cpu")
 _DENOISERS = ("transformer", "transformer_2", "unet")
@@ -24,7 +24,8 @@ def place(pipeline: DiffusionPipeline, plan: MemoryPlan, device: torch.device) -
     """Put a pipeline's networks where a plan wants them, from wherever they are.
 
     Plans go one way: weights that were rounded to 8 bits stay so, and every later plan rounds them.
-    No network is given another dtype as a whole: Wan's norms stay in float32.
+    Those of 4 bits were loaded as such. No network is given another dtype as a whole: Wan's norms
+    stay in float32.
 
     Args:
         pipeline: With a VAE and one or two networks that denoise, and without a text encoder.
@@ -32,15 +33,16 @@ def place(pipeline: DiffusionPipeline, plan: MemoryPlan, device: torch.device) -
         device: Where they work.
 
     Raises:
-        ValueError: the weights are rounded and the plan wants them exact; load them again.
+        ValueError: the weights have other bits than the plan wants; load them again.
     """
     denoisers = tuple(_networks(pipeline, *_DENOISERS))
-    if not plan.fp8 and any(_is_rounded(network) for network in denoisers):
-        raise ValueError(f"Weights in 8 bits cannot be placed by the plan '{plan.id}'.")
+    for bits in map(_bits, denoisers):
+        if bits != plan.bits and (bits, plan.bits) != (EXACT, EIGHT):
+            raise ValueError(f"Weights in {bits} bits cannot be placed by the plan '{plan.id}'.")
     release(pipeline, device)
-    if plan.fp8:
+    if plan.bits == EIGHT:
         for network in denoisers:
-            if not _is_rounded(network):  # on the CPU: on the device the exact ones might not fit
+            if _bits(network) == EXACT:  # on the CPU: on the device the exact ones might not fit
                 network.enable_layerwise_casting(
                     storage_dtype=torch.float8_e4m3fn, compute_dtype=network.dtype
                 )
@@ -149,6 +151,11 @@ def _networks(pipeline: DiffusionPipeline, *names: str) -> Iterator[torch.nn.Mod
             yield network
 
 
-def _is_rounded(network: torch.nn.Module) -> bool:
+def _bits(network: torch.nn.Module) -> int:
+    """Return how many bits a network's weights have: of 16 (or 32) as they were published."""
+    if any(hasattr(values, "quant_type") for values in network.parameters()):  # as of GGUF
+        return FOUR
     hooks = (getattr(module, "_diffusers_hook", None) for module in network.modules())
-    return any(registry is not None and registry.get_hook(_CASTING) for registry in hooks)
+    if any(registry is not None and registry.get_hook(_CASTING) for registry in hooks):
+        return EIGHT
+    return EXACT

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import torch
 from diffusers import DiffusionPipeline
 
-from ..memory import CUDA, MemoryPlan
+from ..memory import CUDA, EXACT, MemoryPlan
 from .window import Report, WindowTask
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Quick:
         """Bring a placed pipeline to what a job's settings `attention` and `compile` ask for."""
         self._choose_attention(pipeline, task, report)
         wanted = bool(task.settings.get("compile"))
-        if wanted and (not self._on_gpu or plan.offload or plan.fp8):
+        if wanted and (not self._on_gpu or plan.offload or plan.bits < EXACT):
             report.warn(
                 "Compiling is for a model that stays on a GPU as it is, so this take is made"
                 " without."

@@ -18,7 +18,7 @@ from ..video.options import (
     FEATHER,
     LOCK,
     MATCH,
-    MEMORY,
+    MEMORY_FOUR_BITS,
 )
 from .latents import COLOURS
 
@@ -103,7 +103,7 @@ _SETTINGS = (
     ),
     DEPTH_NEAR,
     DEPTH_FAR,
-    MEMORY,
+    MEMORY_FOUR_BITS,
     ATTENTION,
     COMPILE,
 )
@@ -174,6 +174,7 @@ def _card(
         ),
         parts=(_TEXT, *transformers, _VAE),
         fast=fast,
+        four_bits=True,
         control=Control(near_is_white=True),
         looks=COLOURS,
     )

@@ -10,13 +10,14 @@ from diffusers import UniPCMultistepScheduler, WanVACEPipeline
 from transformers import UMT5EncoderModel
 
 from ..card import Card
+from ..memory import FOUR
 from ..video.held import Change, Held
 from ..video.steps import steps_told
 from ..video.window import DECODING, ENCODING, Report, WindowTask
 from ..video.words import Reader, TextParts, read_words
 from ..weights import weights_folder
 from .conditions import show
-from .load import fuse_lora, load_pipeline
+from .load import add_lora, load_pipeline
 
 LONGEST_PROMPT = 512  # tokens; what the models were trained with
 # Said where an artist says nothing of what is not wanted: without any, such models tend to these.
@@ -40,20 +41,19 @@ class WanVaceGenerator:
         device: torch.device,
         load: Callable[[], WanVACEPipeline] | None = None,
     ) -> None:
-        """Load everything but what reads words.
+        """Load nothing yet, see `Held`.
 
         Args:
             card: The model.
             folder: Its weights.
             device: Where it works.
             load: Returns the pipeline, without what reads words; None reads it from the folder.
-
-        Raises:
-            ModelError: something is missing or damaged.
         """
         self._card, self._folder, self._device = card, folder, device
         self._dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
-        self._held = Held(card, load or self._load, device=device)
+        self._held = Held(
+            card, load or self._load, device=device, load_four_bits=self._load_pipeline
+        )
         self._words: dict[str, torch.Tensor] = {}
 
     def read_words(self, prompt: str, negative: str, report: Report) -> None:
@@ -96,10 +96,16 @@ class WanVaceGenerator:
             return None
         card = self._card.fast_card
         folder = weights_folder(card)
-        return Change("fast", lambda pipeline: fuse_lora(card, folder, pipeline))
+        return Change(
+            "fast",
+            lambda pipeline, bits: add_lora(card, folder, pipeline, fuse=bits > FOUR),
+        )
 
     def _load(self) -> WanVACEPipeline:
-        pipeline = load_pipeline(self._card, self._folder, dtype=self._dtype)
+        return self._load_pipeline()
+
+    def _load_pipeline(self, four_bits: Report | None = None) -> WanVACEPipeline:
+        pipeline = load_pipeline(self._card, self._folder, dtype=self._dtype, four_bits=four_bits)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
 

@@ -15,28 +15,44 @@ from diffusers import (
 from ..card import Card
 from ..device_errors import is_out_of_memory
 from ..video.parts import load_part, load_tensors, read_index, unusable
+from ..video.window import Report
 
 
-def load_pipeline(card: Card, folder: Path, *, dtype: torch.dtype) -> WanVACEPipeline:
+def load_pipeline(
+    card: Card, folder: Path, *, dtype: torch.dtype, four_bits: Report | None = None
+) -> WanVACEPipeline:
     """Return the pipeline without what reads words, on the CPU.
 
     Args:
         card: The model.
         folder: What `save_pretrained` of a `WanVACEPipeline` writes.
         dtype: Of the transformers; the VAE stays in float32, as it was published.
+        four_bits: Told how far weights of 4 bits are made, for transformers that have these; None
+            for those that were published.
 
     Raises:
         ModelError: something is missing or damaged.
+        StorageError: there is no room on the disk for weights of 4 bits.
     """
     index = read_index(card, folder, WanVACEPipeline.__name__)
     second = index.get("transformer_2") not in (None, [None, None])
     names = ["transformer", "transformer_2"] if second else ["transformer"]
-    transformers = {
-        name: load_part(
-            card, folder / name, WanVACETransformer3DModel, dtype=dtype, use_safetensors=True
-        )
-        for name in names
-    }
+    if four_bits is None:
+        transformers = {
+            name: load_part(
+                card, folder / name, WanVACETransformer3DModel, dtype=dtype, use_safetensors=True
+            )
+            for name in names
+        }
+    else:
+        from ..video.quantised import load_four_bits  # gguf is where weights are, and not elsewhere
+
+        transformers = {
+            name: load_four_bits(
+                card, folder / name, WanVACETransformer3DModel, dtype=dtype, report=four_bits
+            )
+            for name in names
+        }
     return WanVACEPipeline(
         tokenizer=None,
         text_encoder=None,
@@ -50,15 +66,17 @@ def load_pipeline(card: Card, folder: Path, *, dtype: torch.dtype) -> WanVACEPip
     )
 
 
-def fuse_lora(card: Card, folder: Path, pipeline: WanVACEPipeline) -> None:
-    """Add the one file of a card, a LoRA, to a pipeline's transformer for good.
+def add_lora(card: Card, folder: Path, pipeline: WanVACEPipeline, *, fuse: bool) -> None:
+    """Add the one file of a card, a LoRA, to a pipeline's transformer.
 
-    Nothing of it stays beside the weights: a step takes as long as before, under every memory plan.
+    Fused, nothing of it stays beside the weights: a step takes as long as before. To weights of 4
+    bits nothing can be added, so there it stays beside them, exact, and costs its own size.
 
     Args:
         card: What was downloaded, as a card of its own.
         folder: Where it is.
         pipeline: On the CPU.
+        fuse: Whether it is added to the weights themselves, for good.
 
     Raises:
         ModelError: it is missing, damaged, or another model's.
@@ -67,9 +85,11 @@ def fuse_lora(card: Card, folder: Path, pipeline: WanVACEPipeline) -> None:
     tensors = load_tensors(card, folder / name)
     try:
         pipeline.load_lora_weights(tensors, adapter_name="fast")
-        pipeline.fuse_lora(adapter_names=["fast"], components=["transformer"])
+        if fuse:
+            pipeline.fuse_lora(adapter_names=["fast"], components=["transformer"])
     except (ValueError, KeyError, RuntimeError) as reason:
         if is_out_of_memory(reason):
             raise
         raise unusable(card, folder / name, f"does not fit this model ({reason})") from reason
-    pipeline.unload_lora_weights()
+    if fuse:
+        pipeline.unload_lora_weights()
