@@ -181,7 +181,7 @@ class TestGoingOn:
                     image.load()
             for index in set(range(40)) - finished:
                 target.frame(index, **content(index % 5))
-            target.finish({})
+            assert target.finish({}).warnings == ("Said before it was killed.",)
         verify_take(folder)
         assert not list(folder.rglob("*.part"))
 
@@ -201,6 +201,7 @@ def note(index):
 reader = ShotReader(Path(sys.argv[1]))
 with TakeWriter(Path(sys.argv[2]), reader, card=find_card("projection"),
                 settings={"fill": True}, seed=7, on_frame=note) as writer:
+    writer.warn("Said before it was killed.")
     for index in range(40):
         rng = np.random.default_rng(index)
         writer.frame(index, image=rng.integers(0, 256, (40, 64, 3), dtype=np.uint8),
