@@ -26,6 +26,7 @@ from backend.models.video.window import ROUNDING
 from backend.models.wan_vace.load import add_lora
 from backend.models.weights import variable
 from backend.paths import OVERRIDE
+from backend.setup.ours import ours
 from backend.take import Take
 from tests.backends import frame_files
 from tests.videos import tiny_lora, tiny_wan_vace
@@ -199,6 +200,7 @@ def test_they_go_with_the_weights_they_were_made_of(weights, tmp_path):
     assert bytes_kept > 10_000
     weights_home = home(tmp_path / "data")
     assert removal.is_kept(weights_home, CARD)
+    assert set(kept(tmp_path)) < set(ours(tmp_path / "data"))
     assert not removal.is_kept(weights_home, find_card("wan-vace-14b"))
     assert removal.remove(weights_home, CARD) == bytes_kept
     assert not removal.is_kept(weights_home, CARD)

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 from diffusers import AutoencoderKLWan, WanVACETransformer3DModel
+from diffusers.quantizers.gguf.utils import GGUFLinear, GGUFParameter
 
 from backend.models import cards, find_card, memory
 from backend.models.card import Blocks
@@ -26,6 +27,8 @@ from backend.models.memory import (
     next_plan,
     plans_for,
 )
+from backend.models.video import quantised
+from backend.models.video.parts import Tensors
 from tests.live_tensors import FusedAttention, LiveTensors
 
 GB = 10**9
@@ -123,6 +126,40 @@ def test_the_vaes_working_memory_is_what_its_tensors_take(tiling, frames):
     )
     beside = memory._VIDEOS_ENCODING * video, memory._VIDEOS_AFTER * video
     assert [encoding - beside[0], decoding - beside[1]] == pytest.approx(peaks, rel=0.06)
+
+
+@pytest.mark.parametrize("card_id", PUBLISHED)
+def test_weights_of_4_bits_take_what_is_counted(card_id, tmp_path):
+    network = published_transformer(card_id)
+    network.save_config(tmp_path)
+    values = network.state_dict()
+    shapes = {name: tuple(each.shape) for name, each in values.items()}
+    card = find_card(card_id)
+    entries = list(quantised._entries(card, tmp_path, type(network), Tensors(shapes, card, {})))
+    assert [entry.name for entry in entries] == list(values)
+    on_disk = sum(entry.bytes for entry in entries)
+    assert memory.kept_on_disk(card, Q4) == pytest.approx(on_disk, rel=0.02)
+    held = sum(entry.bytes if entry.rounded else values[entry.name].nbytes for entry in entries)
+    ours = part(card_id, "transformer")
+    assert memory.kept_bytes(ours, bits=4) == pytest.approx(held, rel=0.02)
+    beside = 3 * GB + part(card_id, "vae").parameters * 4 + 2 * 832 * 480 * 81 * 3 * 4
+    words = part(card_id, "text_encoder").parameters * 2
+    lora = card.fast.hub.bytes
+    weights = max(held + lora, words - part(card_id, "vae").parameters * 4)
+    assert estimate(card, Q4, **NATIVE).ram == pytest.approx(beside + weights, rel=0.01)
+
+
+@pytest.mark.parametrize("card_id", PUBLISHED)
+def test_a_layer_of_4_bits_is_brought_back_in_what_is_counted(card_id):
+    shape = part(card_id, "transformer").shape
+    layer = GGUFLinear(shape.inner, shape.width, compute_dtype=torch.bfloat16, device="meta")
+    blocks = torch.empty(shape.width, int(shape.inner * memory.QUARTER), dtype=torch.uint8)
+    layer.weight = GGUFParameter(blocks.to("meta"), quant_type=quantised.TYPE)
+    inputs = torch.empty(1, shape.inner, device="meta", dtype=torch.bfloat16)
+    with torch.inference_mode(), LiveTensors() as live:
+        layer(inputs)
+    lifted = live.peak - blocks.nbytes  # those are counted as soon as they are looked at
+    assert memory._lifted([part(card_id, "transformer")], bits=4) == pytest.approx(lifted, rel=0.02)
 
 
 def test_what_everything_on_the_gpu_needs_by_hand():
