@@ -33,17 +33,26 @@ def say(text: str) -> None:
 
 def note_omission(sentence: str) -> None:
     """Says that something is not run on this machine, and notes it for the end."""
-    say(sentence)
-    if path := os.environ.get(LEFT_OUT):
-        with Path(path).open("a", encoding="utf-8") as stream:
-            stream.write(f"{sentence}\n")
+    _note(f"NOT RUN: {sentence}")
+
+
+def note_crash(sentence: str) -> None:
+    """Says that a Blender crashed, and notes it for the end."""
+    _note(f"CRASHED: {sentence}")
 
 
 def say_omissions() -> None:
     """Repeats loudly what was noted: without it, a run that is green looks like a whole one."""
     path = Path(os.environ.get(LEFT_OUT) or os.devnull)
     for sentence in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        say(f"!!! NOT RUN: {sentence}")
+        say(f"!!! {sentence}")
+
+
+def _note(sentence: str) -> None:
+    say(sentence)
+    if path := os.environ.get(LEFT_OUT):
+        with Path(path).open("a", encoding="utf-8") as stream:
+            stream.write(f"{sentence}\n")
 
 
 @contextlib.contextmanager

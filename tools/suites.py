@@ -8,15 +8,17 @@ import tempfile
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from backend.setup.process import clean_environment
 
-from . import environments, versions
-from .console import DevError, answer, say, say_omissions
+from . import crashes, environments, versions
+from .console import DevError, answer, note_crash, say, say_omissions
 from .environments import ROOT, Environment
 
 NAMES = ("backend", "blender", "ui", "gpu")
@@ -58,6 +60,12 @@ def read_report(report: Path) -> Outcome:
     return Outcome(max(tests - failed - skipped, 0), failed, skipped)
 
 
+def count(noted: crashes.Noted) -> Outcome:
+    """Counts how the tests have ended that were over before a crash."""
+    ended = Counter(noted.outcomes.values())
+    return Outcome(ended[crashes.PASSED], ended[crashes.FAILED], ended[crashes.SKIPPED])
+
+
 def run_suite(
     name: str,
     environment: Environment,
@@ -81,7 +89,7 @@ def run_suite(
 
     Returns:
         The counts. A suite that crashed, hung or could not be collected counts as one failure
-        more than its report shows.
+        more than its report shows; where Blender crashed, from the second time on (`crashes`).
     """
     folder = root / "tests" / name
     if not any(folder.rglob("test_*.py")):
@@ -89,15 +97,30 @@ def run_suite(
         return Outcome()
     say(f"tests/{name} in {environment.name}")
     with tempfile.TemporaryDirectory(prefix="depthshot-test-") as temporary:
-        report = Path(temporary) / "report.xml"
+        report, log = Path(temporary) / "report.xml", Path(temporary) / "log"
         command = [
             *(str(environment.python), "-m", "pytest", f"tests/{name}"),
             *(f"--junitxml={report}", f"--rootdir={root}", *arguments),
         ]
-        code = run_limited(command, limit=limit, cwd=root, output=output, stop=stop)
+        if name == "blender":
+            command += ["-p", crashes.__name__]
+        run = partial(
+            run_limited, command, limit=limit, cwd=root, output=output, stop=stop, log=log
+        )
+        code = run()
         # pytest writes it last: without one, the tests were not all run, whatever the exit code.
         reported = report.is_file()
-        outcome = read_report(report) if reported else Outcome()
+        before = Outcome()
+        if code is not None and code < 0 and not reported and log.is_file():
+            noted = crashes.read_log(log)
+            note_crash(
+                f"{environment.name} crashed ({signal.Signals(-code).name}) in"
+                f" {noted.under_way or 'no test'}; what is left was run in a new one."
+            )
+            before = count(noted)
+            code = run()
+            reported = report.is_file()
+        outcome = before + (read_report(report) if reported else Outcome())
     if code is None:
         say(f"tests/{name} did not end within {limit:.0f} s and was stopped: counted as a failure.")
         return outcome + Outcome(failed=1)
@@ -114,6 +137,7 @@ def run_limited(
     cwd: Path,
     output: BinaryIO | None = None,
     stop: threading.Event | None = None,
+    log: Path | None = None,
 ) -> int | None:
     """Runs a command and ends it, with all it started, when its time is up or `stop` is set.
 
@@ -126,6 +150,8 @@ def run_limited(
         **clean_environment(),
         "DEPTHSHOT_BACKEND_PYTHON": str(environments.backend().python),
     }
+    if log is not None:
+        variables[crashes.VARIABLE] = str(log)
     process = subprocess.Popen(
         command,
         cwd=cwd,

@@ -8,6 +8,7 @@ import pytest
 from tests.environments import here
 from tests.waiting import wait_until
 from tools import suites
+from tools.environments import ROOT
 from tools.suites import Outcome
 
 CASES = """
@@ -21,16 +22,32 @@ def test_errs(broken): pass
 """
 
 
-def suite(root: Path, source: str) -> Path:
-    folder = root / "tests" / "some"
+CRASH = """
+import os, pathlib, pytest, signal
+crashes = pathlib.Path(__file__).with_name("crashes")
+def test_before(): pass
+@pytest.mark.skip
+def test_left_out(): pass
+def test_crashes():
+    had = int(crashes.read_text()) if crashes.exists() else 0
+    if had < {times}:
+        crashes.write_text(str(had + 1))
+        os.kill(os.getpid(), signal.SIGSEGV)
+def test_fails(): assert False
+def test_after(): pass
+"""
+
+
+def suite(root: Path, source: str, name: str = "some") -> Path:
+    folder = root / "tests" / name
     folder.mkdir(parents=True)
     (folder / "test_some.py").write_text(source)
     return root
 
 
-def run(root, *arguments, limit=100.0):
+def run(root, *arguments, limit=100.0, name="some"):
     arguments = ["-q", "-p", "no:cacheprovider", *arguments]
-    return suites.run_suite("some", here(), arguments, limit=limit, root=root)
+    return suites.run_suite(name, here(), arguments, limit=limit, root=root)
 
 
 def test_counts_are_those_of_pytest(tmp_path):
@@ -55,6 +72,28 @@ def test_the_summary_is_the_line_that_machines_read():
 )
 def test_a_suite_that_breaks_is_a_failure(tmp_path, source):
     assert run(suite(tmp_path, source)).failed == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has exit codes of its own for a crash")
+def test_a_blender_that_crashed_once_is_told_and_the_rest_is_run(tmp_path, monkeypatch, capfd):
+    (tmp_path / "tools").symlink_to(ROOT / "tools")
+    root = suite(tmp_path, CRASH.format(times=1), name="blender")
+    monkeypatch.setenv("DEPTHSHOT_LEFT_OUT", str(tmp_path / "told"))
+    assert run(root, name="blender") == Outcome(passed=3, failed=1, skipped=1)
+    (told,) = (tmp_path / "told").read_text().splitlines()
+    assert told.startswith("CRASHED: ")
+    assert "(SIGSEGV) in tests/blender/test_some.py::test_crashes; what is left was" in told
+    said = capfd.readouterr().err
+    assert said.count("Fatal Python error: Segmentation fault") == 1
+    assert "in test_crashes" in said, "where Python was"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has exit codes of its own for a crash")
+def test_a_second_crash_is_a_failure(tmp_path):
+    (tmp_path / "tools").symlink_to(ROOT / "tools")
+    root = suite(tmp_path, CRASH.format(times=2), name="blender")
+    assert run(root, name="blender") == Outcome(passed=1, failed=1, skipped=1)
+    assert run(suite(tmp_path, CRASH.format(times=1))).failed == 1, "a crash of ours is no excuse"
 
 
 def test_a_suite_that_hangs_is_a_failure(tmp_path):
