@@ -23,7 +23,7 @@ from .marks import software
 from .models import find_card, load_model
 from .models.card import LOADING, Card
 from .models.interface import Model, Request
-from .models.weights import as_installed
+from .models.weights import as_installed, needed, weights_folder
 from .reader import ShotReader
 from .take import Take
 from .writer import TakeWriter
@@ -66,9 +66,12 @@ def generate(
         ShotError, SettingError, ModelError, StorageError, Cancelled: as their names say; frames
             that are finished stay on disk.
     """
-    card = as_installed(find_card(model))
+    card = find_card(model)
     checked = card.check_settings(settings)
     check_written(format)
+    for each in needed(card, checked):
+        weights_folder(each)
+    card = as_installed(card)
     reader = ShotReader(shot)
     seed = reader.shot.seed if seed is None else seed
     device = choose_device(device)

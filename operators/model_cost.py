@@ -23,12 +23,13 @@ from ..backend.models import rounded
 from ..backend.models.card import Card, Value
 from ..backend.models.machine import Machine, disk_free
 from ..backend.models.preflight import missing_bytes, preflight
+from ..backend.models.weights import needed
 from ..backend.paths import ROOT
 from ..backend.rendezvous import read_server
 from ..backend.setup.process import clean_environment
 from ..preferences import Preferences
 from .interface import redraw_sidebars
-from .model_weights import Whose, needed, shelf
+from .model_weights import Whose, shelf
 from .runner import runner
 from .task import Task
 

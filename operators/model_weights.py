@@ -7,15 +7,14 @@ file.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from ..backend.errors import ModelError
 from ..backend.models import hub
-from ..backend.models.card import Card, Value
-from ..backend.models.weights import required_weights, variable
+from ..backend.models.card import Card
+from ..backend.models.weights import variable, weights_folder
 
 
 class Whose(Enum):
@@ -74,19 +73,13 @@ class Shelf:
         self._found.clear()
 
 
-def needed(card: Card, values: Mapping[str, Value]) -> tuple[Card, ...]:
-    """Return the cards whose weights a take needs that is made with these values of settings."""
-    cards = (card, card.fast_card) if card.fast is not None and values.get("fast") else (card,)
-    return tuple(each for each in cards if each.hub is not None)
-
-
 def _key(card: Card, data: Path) -> tuple[str, str, Path, str | None]:
     return card.id, card.revision, data, os.environ.get(variable(card.id))
 
 
 def _find(card: Card, data: Path) -> Weights:
     try:
-        folder = required_weights(card, data=data)
+        folder = weights_folder(card, data=data)
     except ModelError as reason:
         return Weights(Whose.NOBODY, str(reason))
     if os.environ.get(variable(card.id)):
@@ -95,12 +88,12 @@ def _find(card: Card, data: Path) -> Weights:
 
 
 def _stamp(card: Card, data: Path) -> tuple[int | None, ...]:
-    """Return when the folders that the weights may be in were last changed."""
+    """Return when the folders that the weights may be in, and those in them, were last changed."""
     named = os.environ.get(variable(card.id))
-    if named:
-        return (_changed(Path(named)),)
     caches = (hub.home(data), hub.users_cache())
-    return tuple(_changed(hub.snapshot_folder(cache, card)) for cache in caches)
+    tops = [Path(named)] if named else [hub.snapshot_folder(cache, card) for cache in caches]
+    parts = [top / part.name for top in tops for part in card.parts]
+    return tuple(_changed(folder) for folder in (*tops, *parts))
 
 
 def _changed(folder: Path) -> int | None:

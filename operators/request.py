@@ -20,6 +20,7 @@ from ..backend.errors import (
 from ..backend.formats import EXR
 from ..backend.models import find_card
 from ..backend.models.card import Value
+from ..backend.models.weights import needed
 from ..backend.setup.place import Kind, examine, is_file, is_folder, put_back
 from ..preferences import Preferences, preferences
 from ..properties import setting_values
@@ -30,7 +31,7 @@ from ..scene.session import check_scene, free_objects
 from ..scene.targets import chosen_place, find_target
 from .backend_place import check_elsewhere
 from .folders import check_takes_folder
-from .model_weights import needed, shelf
+from .model_weights import shelf
 from .pending import MOST_LETTERS
 
 _PAGE = "in Edit > Preferences > Add-ons > Depthshot"

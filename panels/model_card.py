@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from bpy.types import Context, Panel, UILayout
 
 from ..backend.models import find_card, hub, removal
 from ..backend.models.card import Card, Setting
-from ..backend.models.weights import variable
+from ..backend.models.weights import needed, variable
 from ..operators.backend_care import care
 from ..operators.backend_state import why_offline
 from ..operators.model_download import ELSEWHERE, gigabytes
-from ..operators.model_weights import Whose, needed, shelf
+from ..operators.model_weights import Whose, shelf
 from ..operators.runner import runner
 from ..preferences import preferences
 from ..properties import DepthshotSettings, card_attribute, setting_values
@@ -104,8 +105,10 @@ def _draw_weights(layout: UILayout, context: Context, card: Card, *, name: str) 
         return
     weights = shelf.look(card, stored.data)
     here = weights.whose
-    if here is Whose.NOBODY and not card.revision:
-        paragraph(layout, context, f"{name}{weights.trouble}", icon="INFO")
+    named = bool(os.environ.get(variable(card.id)))  # a folder of theirs is not ours to complete
+    if here is Whose.NOBODY and (named or not card.revision):
+        icon = "ERROR" if named else "INFO"
+        paragraph(layout, context, f"{name}{weights.trouble}", icon=icon)
         return
     kept = removal.is_kept(hub.home(stored.data), card)
     if here is Whose.NOBODY:

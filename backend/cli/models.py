@@ -13,7 +13,7 @@ from ..errors import ModelError
 from ..events import Event
 from ..models import cards, find_download, hub
 from ..models.card import Card
-from ..models.weights import installed, required_weights, variable
+from ..models.weights import installed, trouble, variable, weights_folder
 from ..paths import default_data_dir, full_path
 from .talk import json_lines, progress_bar, stop_on_signal
 
@@ -95,6 +95,8 @@ def show_model(options: argparse.Namespace) -> int:
     _print(f"    weights    {_state(card, data)}")
     if (folder := installed(card, data=data)) is not None:
         _print(f"    in         {folder}")
+    elif card.hub is not None:
+        _print(f"    way out    {trouble(card, data=data)}")
     if card.fast is not None:
         fast = card.fast_card
         _print(f"    fast       {card.fast.steps} steps with '{fast.id}' ({_state(fast, data)})")
@@ -149,7 +151,7 @@ def remove_model(options: argparse.Namespace) -> int:
         _print_json({"removed_bytes": freed, "installed": None if folder is None else str(folder)})
         return 0
     if was_kept:
-        _print(f"The weights of '{card.id}' are removed; {_gigabytes(freed)} are free again.")
+        _print(f"The weights of '{card.id}' are removed; {hub.gigabytes(freed)} are free again.")
     elif folder is None:
         _print(f"The weights of '{card.id}' are not on this computer.")
     if folder is not None:
@@ -161,7 +163,7 @@ def _named(card: Card) -> Path | None:
     """Return the folder that the environment names instead of a download."""
     if card.hub is None or not os.environ.get(variable(card.id)):
         return None
-    return required_weights(card)
+    return weights_folder(card)
 
 
 def _data(options: argparse.Namespace) -> Path:
@@ -173,6 +175,7 @@ def _to_json(card: Card, data: Path) -> dict[str, object]:
     return card.to_json() | {
         "installed": None if folder is None else str(folder),
         "installed_bytes": 0 if folder is None else hub.size_on_disk(folder),
+        "trouble": "" if card.hub is None else trouble(card, data=data),
     }
 
 
@@ -191,13 +194,16 @@ def _state(card: Card, data: Path) -> str:
     if not card.download_bytes:
         return "no download"
     folder = installed(card, data=data)
-    if folder is None:
-        return f"{_gigabytes(card.download_bytes)} to download"
-    return f"{_gigabytes(hub.size_on_disk(folder))} on this computer"
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 50_000_000 else f"{size / 1e6:.1f} MB"
+    if folder is not None:
+        return f"{hub.gigabytes(hub.size_on_disk(folder))} on this computer"
+    if os.environ.get(variable(card.id)):
+        return f"not usable where {variable(card.id)} says"
+    if not card.revision:
+        return (
+            f"not downloaded by Depthshot: {hub.gigabytes(card.download_bytes)}, named in"
+            f" {variable(card.id)}"
+        )
+    return f"{hub.gigabytes(card.download_bytes)} to download"
 
 
 def _uses(card: Card) -> list[str]:

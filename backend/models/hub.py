@@ -80,9 +80,11 @@ def find_weights(card: Card, *, data: Path | None = None) -> Path:
         if missing is None:
             return folder
         trouble = trouble or f"in '{folder}' are not whole ({missing})"
+    size = gigabytes(card.download_bytes)
     raise ModelError(
-        f"The weights of '{card.id}' {trouble or 'are not on this computer'}; get them with"
-        f" Download in Depthshot's panel, or with `models pull {card.id}`."
+        f"The weights of '{card.id}' {trouble or f'({size}) are not on this computer'}; get them"
+        f" with Download in Depthshot's panel or with `models pull {card.id}`, or name a folder"
+        f" that has them in {variable(card.id)}."
     )
 
 
@@ -93,6 +95,11 @@ def unpinned(card: Card) -> ModelError:
         f" is not downloaded; fetch it yourself (`hf download {card.hub.repository} --local-dir"
         f" FOLDER`), and name the folder in {variable(card.id)}."
     )
+
+
+def gigabytes(size: int) -> str:
+    """Return a number of bytes in words: "19.0 GB", "1.2 MB"."""
+    return f"{size / 1e9:.1f} GB" if size >= 50_000_000 else f"{size / 1e6:.1f} MB"
 
 
 def size_on_disk(folder: Path) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -54,8 +55,14 @@ def is_safetensors(path: Path) -> bool:
         return False
 
 
-def what_is_missing(folder: Path, hub: Hub) -> str | None:
+def what_is_missing(folder: Path, hub: Hub, *, parts: tuple[str, ...] | None = None) -> str | None:
     """Return what is wrong with the snapshot in `folder`, in a few words; None for a whole one.
+
+    Args:
+        folder: Where it is.
+        hub: Where it came from: its patterns say what belongs to it.
+        parts: For a folder of the user's own, which may hold another variant of the files than the
+            patterns name: the networks that it has to have, beside what its index names.
 
     Raises:
         OSError: it cannot be read.
@@ -64,6 +71,9 @@ def what_is_missing(folder: Path, hub: Hub) -> str | None:
         return _what_is_missing_of_files(folder, hub)
     try:
         components = _components(folder / INDEX)
+        if parts is not None:
+            hub = replace(hub, files=("*",))
+            components = list(dict.fromkeys((*components, *parts)))
         for component in components:
             if (trouble := _trouble(folder, component, hub)) is not None:
                 return trouble

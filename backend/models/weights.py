@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ModelError
 from .card import Card
 from .hub import find_weights, variable
+from .snapshot import what_is_missing
 
 MAX_BYTES = 22_000_000  # of one family's shipped weights, all files together
 _KINDS = (".json", ".safetensors")
@@ -27,40 +29,46 @@ _FAMILIES = Path(__file__).resolve().parent
 def weights_folder(card: Card, *, data: Path | None = None) -> Path:
     """Return where the weights of a card are.
 
-    That is where `variable` says, else where they ship or were downloaded to.
+    That is where `variable` says, else where they ship or were downloaded to. Of a card with a
+    `hub` it is a folder with all that the model needs.
 
     Args:
         card: The card.
         data: Data folder in which downloads are; None for the user's own.
 
     Raises:
-        ModelError: they have to be downloaded first.
+        ModelError: they are not on this computer or not whole, or `variable` names no folder or one
+            that lacks something.
     """
     other = os.environ.get(variable(card.id))
-    if other:
-        return Path(other)
-    if card.hub is not None:
-        return find_weights(card, data=data)
-    return _FAMILIES / card.family / "weights"
+    if card.hub is None:
+        return Path(other) if other else _FAMILIES / card.family / "weights"
+    return _named(card, Path(other)) if other else find_weights(card, data=data)
 
 
-def required_weights(card: Card, *, data: Path | None = None) -> Path:
-    """Return the folder of the weights of a card with a `hub`, where a take can begin with them.
-
-    Args:
-        card: The card.
-        data: Data folder in which downloads are; None for the user's own.
-
-    Raises:
-        ModelError: they are not on this computer or not whole, or `variable` names no folder.
-    """
-    folder = weights_folder(card, data=data)
+def _named(card: Card, folder: Path) -> Path:
+    """Return the folder that the environment names, where it has what the card's model needs."""
+    clear = ", or clear it to download the weights" if card.revision else ""
     if not folder.is_dir():
         raise ModelError(
-            f"{variable(card.id)} names '{folder}', where no folder is; correct it, or clear it to"
-            " download the weights."
+            f"{variable(card.id)} names '{folder}', where no folder is; correct it{clear}."
+        )
+    try:
+        missing = what_is_missing(folder, card.hub, parts=tuple(p.name for p in card.parts))
+    except OSError as reason:
+        missing = f"it cannot be read: {reason.strerror or reason}"
+    if missing is not None:
+        raise ModelError(
+            f"{variable(card.id)} names '{folder}', which does not have all that '{card.id}' needs"
+            f" ({missing}); put it there, name another folder{clear}."
         )
     return folder
+
+
+def needed(card: Card, settings: Mapping[str, object]) -> tuple[Card, ...]:
+    """Return the cards whose weights have to be there for a take with these settings."""
+    cards = (card, card.fast_card) if card.fast is not None and settings.get("fast") else (card,)
+    return tuple(each for each in cards if each.hub is not None)
 
 
 def installed(card: Card, *, data: Path | None = None) -> Path | None:
@@ -75,6 +83,15 @@ def installed(card: Card, *, data: Path | None = None) -> Path | None:
     except ModelError:
         return None
     return folder if folder.is_dir() else None
+
+
+def trouble(card: Card, *, data: Path | None = None) -> str:
+    """Return why a card with a `hub` has no weights to be used, one sentence; "" where it has."""
+    try:
+        weights_folder(card, data=data)
+    except ModelError as reason:
+        return str(reason)
+    return ""
 
 
 def as_installed(card: Card) -> Card:

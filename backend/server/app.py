@@ -17,7 +17,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
-from ..errors import BackendNotStarted, DepthshotError, SettingError, ShotError, StorageError
+from ..errors import (
+    BackendNotStarted,
+    DepthshotError,
+    ModelError,
+    SettingError,
+    ShotError,
+    StorageError,
+)
 from ..jobs import JobStore
 from ..locks import FileLock
 from ..marks import software
@@ -35,7 +42,7 @@ from .routes import Service, router
 log = logging.getLogger(__name__)
 
 _OWNER_SECONDS = 10.0  # one that is ending still ends its workers
-_STATUS = {ShotError: 422, SettingError: 422, StorageError: 507}
+_STATUS = {ShotError: 422, SettingError: 422, ModelError: 422, StorageError: 507}
 
 
 def make_app(service: Service, *, on_idle: Callable[[], None]) -> FastAPI:

@@ -26,6 +26,7 @@ from ..marks import software
 from ..models import cards, find_card, rounded
 from ..models.machine import disk_free
 from ..models.preflight import missing_bytes, preflight
+from ..models.weights import needed, weights_folder
 from ..paths import default_data_dir
 from ..take import DEPTHS, FRAMES, MASKS, PREVIEW_FILE, SHOWN, SHOWN_MASKS, TAKE_FILE, frame_name
 from ..wire import GIVEN_ID, MAX_FRAME_NUMBER, MAX_FRAMES, MAX_SIDE, PROTOCOL
@@ -189,8 +190,11 @@ async def submit(
         raise HTTPException(503, "This backend is ending; try again in a moment.")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != ZIP_TYPE:
         raise HTTPException(415, f"A shot is sent as {ZIP_TYPE}.")
-    checked = find_card(model).check_settings(_settings(settings))
+    card = find_card(model)
+    checked = card.check_settings(_settings(settings))
     check_written(format)
+    for each in needed(card, checked):
+        await run_in_threadpool(weights_folder, each)
     asked = Asked(job, model, checked, seed, format)
     if job in service.arriving:
         raise HTTPException(409, _ARRIVING)

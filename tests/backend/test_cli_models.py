@@ -131,9 +131,16 @@ def test_the_users_own_cache_is_used_and_stays(run, tmp_path, served):
 def test_a_local_folder_is_used_and_stays(run, tmp_path, served):
     folder = tmp_path / "mine"
     name = weights.variable("tiny-video")
-    missing = run("pull", "tiny-video", status=1, **{name: str(folder)})
-    assert name in missing.stderr
-    folder.mkdir()
+    for missing in ("where no folder is", "(model_index.json is missing)"):
+        for asked, status in (("pull", 1), ("show", 0)):
+            done = run(asked, "tiny-video", status=status, **{name: str(folder)})
+            assert f"{name} names '{folder}', " in done.stdout + done.stderr
+            assert missing in done.stdout + done.stderr
+        assert tiny(run, **{name: str(folder)})["installed"] is None
+        assert f"not usable where {name} says" in run("list", **{name: str(folder)}).stdout
+        folder.mkdir(exist_ok=True)
+    folder.rmdir()
+    fill_cache(tmp_path / "copy", needed(model_files())).rename(folder)
     assert tiny(run, **{name: str(folder)})["installed"] == str(folder)
     assert str(folder) in run("pull", "tiny-video", **{name: str(folder)}).stdout
     removed = run("remove", "tiny-video", "--json", **{name: str(folder)})

@@ -9,6 +9,7 @@ import pytest
 
 from backend.errors import ModelError
 from backend.models import cards, hub, weights
+from backend.models.card import Part
 from backend.models.snapshot import is_safetensors, wanted, what_is_missing
 from tests.hubs import LARGE, fill_cache, model_files, needed, safetensors, tiny_card
 
@@ -32,8 +33,9 @@ def test_without_weights_one_sentence_says_how_to_get_them(places):
     with pytest.raises(ModelError) as caught:
         hub.find_weights(card)
     assert str(caught.value) == (
-        "The weights of 'tiny-video' are not on this computer; get them with Download in"
-        " Depthshot's panel, or with `models pull tiny-video`."
+        f"The weights of 'tiny-video' ({hub.gigabytes(card.download_bytes)}) are not on this"
+        " computer; get them with Download in Depthshot's panel or with `models pull tiny-video`,"
+        " or name a folder that has them in DEPTHSHOT_TINY_VIDEO_WEIGHTS."
     )
 
 
@@ -62,10 +64,52 @@ def test_a_data_folder_can_be_named(places, tmp_path):
 
 
 def test_a_local_folder_is_used_as_it_is(places, tmp_path, monkeypatch):
-    monkeypatch.setenv(weights.variable("tiny-video"), str(tmp_path))
-    assert weights.installed(tiny_card()) == tmp_path
+    mine = fill_cache(tmp_path / "mine", needed(model_files()))
+    monkeypatch.setenv(weights.variable("tiny-video"), str(mine))
+    assert weights.installed(tiny_card()) == mine
     monkeypatch.setenv(weights.variable("tiny-video"), str(tmp_path / "nowhere"))
     assert weights.installed(tiny_card()) is None
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        (None, "where no folder is; correct it, or clear it to download"),
+        ("*", "does not have all that 'tiny-video' needs (model_index.json is missing); put it"),
+        ("vae/model.safetensors", "needs (vae has no weights in safetensors); put it there"),
+        (LARGE[1], f"needs ({LARGE[1]} is missing); put it there, name another folder, or clear"),
+    ],
+)
+def test_a_local_folder_without_all_that_is_needed_does_not_count(
+    places, tmp_path, monkeypatch, lost, said
+):
+    """An empty folder was shown as installed, and the lack of it told once all had been loaded."""
+    mine = tmp_path / "mine"
+    if lost is not None:
+        mine = fill_cache(mine, {} if lost == "*" else needed(model_files()))
+        mine.mkdir(parents=True, exist_ok=True)
+        if lost != "*":
+            (mine / lost).unlink()
+    name = weights.variable("tiny-video")
+    monkeypatch.setenv(name, str(mine))
+    assert weights.installed(tiny_card()) is None
+    trouble = weights.trouble(tiny_card())
+    assert said in trouble and trouble.startswith(f"{name} names '{mine}', ")
+    with pytest.raises(ModelError, match=re.escape(trouble)):
+        weights.weights_folder(tiny_card())
+
+
+def test_a_local_folder_may_have_another_variant_but_has_every_network(tmp_path, monkeypatch):
+    files = needed(model_files())
+    files["vae/model.fp32.safetensors"] = files.pop("vae/model.safetensors")
+    mine = fill_cache(tmp_path / "mine", files)
+    monkeypatch.setenv(weights.variable("tiny-video"), str(mine))
+    card = tiny_card()
+    source = replace(card.hub, files=("*.json", "transformer/*", "vae/*.fp16.*", "tokenizer/*"))
+    card = replace(card, hub=source)
+    assert weights.installed(card) == mine
+    card = replace(card, parts=(Part("transformer", 1), Part("unet", 1)))
+    assert "(unet is missing or has no configuration)" in weights.trouble(card)
 
 
 @pytest.mark.parametrize(

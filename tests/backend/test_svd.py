@@ -225,7 +225,7 @@ def test_weights_that_are_none_are_said(
         (folder / file).unlink()
     else:
         (folder / file).write_bytes(content)
-    with pytest.raises(ModelError, match=f"'svd'.*{said}.*or name another folder"):
+    with pytest.raises(ModelError, match=f"'svd'.*{said}.*correct it, or name another folder in"):
         run(shot, tmp_path / "take")
 
 

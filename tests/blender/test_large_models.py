@@ -4,6 +4,7 @@ What it makes of them is noise; what is tested is the way.
 """
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -24,11 +25,13 @@ from bl_ext.devrepo.depthshot.preferences import preferences
 from tests.blender import takes
 from tests.blender.drawings import draw, names
 from tests.blender.generations import FRAMES, furnish, run, start, state
+from tests.hubs import safetensors
 
 MODEL = "wan-vace-1.3b"
 MISSING = (
-    f"The weights of '{MODEL}' are not on this computer; get them with Download in Depthshot's"
-    f" panel, or with `models pull {MODEL}`."
+    f"The weights of '{MODEL}' (19.0 GB) are not on this computer; get them with Download in"
+    f" Depthshot's panel or with `models pull {MODEL}`, or name a folder that has them in"
+    f" {variable(MODEL)}."
 )
 MAKE = "import sys, pathlib; from tests.videos import tiny_wan_vace; "
 MAKE += "tiny_wan_vace(pathlib.Path(sys.argv[1]))"
@@ -133,10 +136,19 @@ def test_without_weights_nothing_is_captured(large):
     assert why_not(bpy.context) is None
 
 
-def test_a_variable_that_names_no_folder_is_told_before_a_capture(large, tmp_path, monkeypatch):
-    monkeypatch.setenv(variable(MODEL), str(tmp_path / "nowhere"))
+def test_a_variable_that_names_nothing_to_use_is_told_before_a_capture(
+    large, tiny, tmp_path, monkeypatch
+):
+    mine = tmp_path / "nowhere"
+    monkeypatch.setenv(variable(MODEL), str(mine))
     assert "where no folder is; correct it, or clear it" in why_not(bpy.context)
-    (tmp_path / "nowhere").mkdir()
+    mine.mkdir()
+    assert f"needs ({INDEX} is missing); put it there" in why_not(bpy.context)
+    assert "put it there, name another folder" in _said() and "Installed" not in _said()
+    assert _offered() == [], "a folder of the artist's own is not completed"
+    with pytest.raises(RuntimeError, match=f"{INDEX} is missing"):
+        bpy.ops.depthshot.generate()
+    shutil.copytree(tiny, mine, dirs_exist_ok=True)
     assert why_not(bpy.context) is None
     assert shelf.look(find_card(MODEL), tmp_path).whose is Whose.NAMED
     assert f"Installed where {variable(MODEL)} says" in _said()
@@ -159,7 +171,8 @@ def test_a_redraw_reads_nothing_again_and_generate_everything(snapshot, tiny, mo
     with monkeypatch.context() as patch:
         patch.setattr(hub, "what_is_missing", lambda folder, source: pytest.fail("it was read"))
         assert why_not(bpy.context) is None
-    config = tiny / "vae/config.json"
+    config, index = tiny / "vae/config.json", tiny / INDEX
+    content = index.read_bytes()
     try:
         config.rename(tiny / "config.json")
         shelf.forget()
@@ -168,12 +181,17 @@ def test_a_redraw_reads_nothing_again_and_generate_everything(snapshot, tiny, mo
         shelf.forget()
         assert why_not(bpy.context) is None
         config.rename(tiny / "vae/elsewhere")
-        assert why_not(bpy.context) is None, "only the folder itself is looked at"
-        with pytest.raises(ModelError, match="vae is missing or has no configuration"):
-            read_request(bpy.context)
         assert "vae is missing or has no configuration" in why_not(bpy.context)
+        (tiny / "vae/elsewhere").rename(config)
+        assert why_not(bpy.context) is None
+        index.write_bytes(b"[]")
+        assert why_not(bpy.context) is None, "only the folders are looked at"
+        with pytest.raises(ModelError, match=f"{INDEX} is no JSON object"):
+            read_request(bpy.context)
+        assert f"{INDEX} is no JSON object" in why_not(bpy.context)
         assert "depthshot.download_weights" in _offered()
     finally:
+        index.write_bytes(content)
         for path in (tiny / "config.json", tiny / "vae/elsewhere"):
             if path.exists():
                 path.rename(config)
@@ -193,6 +211,10 @@ def test_what_makes_it_need_few_steps_is_asked_for_where_that_is_set(
     with pytest.raises(RuntimeError, match="No revision of"):
         bpy.ops.depthshot.download_weights(model=fast.id, accept=True)
     monkeypatch.setenv(variable(fast.id), str(tmp_path))
+    assert f"{fast.hub.files[0]} is missing" in why_not(bpy.context)
+    (tmp_path / fast.hub.files[0]).parent.mkdir(parents=True)
+    (tmp_path / fast.hub.files[0]).write_bytes(safetensors(b"LoRA"))
+    shelf.forget()
     assert why_not(bpy.context) is None
     large.depthshot.model = "wan-vace-14b"
     large.depthshot.models.wan_vace_14b.fast = True

@@ -9,6 +9,7 @@ does not need (a text encoder whose words are known) is not loaded at all.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from transformers.utils import logging as transformers_logging
 from ...errors import ModelError
 from ..card import Card
 from ..device_errors import is_out_of_memory
+from ..hub import variable
 from ..snapshot import is_safetensors
 
 T = TypeVar("T")
@@ -84,6 +86,8 @@ def load_part(card: Card, folder: Path, kind: type[T], **options: object) -> T:
         raise unusable(card, folder, "is missing")
     for file in sorted(folder.glob("*.safetensors")):
         _check_header(card, file)
+    if issubclass(kind, torch.nn.Module) and not any(folder.glob("*.safetensors")):
+        raise unusable(card, folder, "has no weights in safetensors")
     with reading(card, folder):
         return kind.from_pretrained(folder, local_files_only=True, **options)
 
@@ -154,9 +158,12 @@ def open_tensors(card: Card, folder: Path) -> Iterator[Tensors]:
 
 def unusable(card: Card, file: Path, what: str) -> ModelError:
     """Return the error of a file of a model's weights that is not as it has to be."""
+    named = variable(card.id)
+    way_out = "remove them and download them again"
+    if os.environ.get(named):  # a folder of the artist's own
+        way_out = f"correct it, or name another folder in {named}"
     return ModelError(
-        f"The weights of '{card.id}' cannot be used, because '{file}' {what}; remove them and"
-        " download them again, or name another folder."
+        f"The weights of '{card.id}' cannot be used, because '{file}' {what}; {way_out}."
     )
 
 
