@@ -153,13 +153,17 @@ def without_words(shot: Shot) -> Shot:
     return dataclasses.replace(shot, name="shot", prompt="", negative_prompt="", seed=0)
 
 
-def shot_hashes(folder: Path) -> tuple[str, str]:
+def shot_hashes(folder: Path, shot: Shot | None = None) -> tuple[str, str]:
     """Return `shot_hash`, and the same of the shot without words: of what was captured.
+
+    Args:
+        folder: Of the shot.
+        shot: What it says, where that is another than in its `shot.json`.
 
     Raises:
         ShotError: the shot is not usable.
     """
-    shot = read_shot(folder)
+    shot = read_shot(folder) if shot is None else shot
     described = [
         json.dumps(each.to_json(), sort_keys=True, separators=(",", ":")).encode()
         for each in (shot, without_words(shot))

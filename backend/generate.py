@@ -23,6 +23,8 @@ from .marks import software
 from .models import find_card, load_model
 from .models.card import LOADING, Card
 from .models.interface import Model, Request
+from .models.memory import check_memory
+from .models.plan import make_plan
 from .models.weights import as_installed, needed, weights_folder
 from .reader import ShotReader
 from .take import Take
@@ -40,6 +42,8 @@ def generate(
     device: str | None = None,
     seed: int | None = None,
     format: str = PNG8,
+    replace: bool = True,
+    words: Mapping[str, str] | None = None,
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
     load: Callable[..., Model] = load_model,
@@ -54,6 +58,9 @@ def generate(
         device: A torch device, None for the best there is.
         seed: Seed of every random number; None takes the shot's.
         format: What the frames are written as, png8 or png16.
+        replace: Whether files of another job in `out` are moved into a folder beside them; else
+            that is refused.
+        words: "prompt" or "negative_prompt" in place of the shot's own; they stand in the record.
         on_event: Called with progress, frame and warning events, from several threads but never
             twice at a time. The end is the return or the exception.
         should_stop: Asked at every progress; True raises `Cancelled`.
@@ -64,17 +71,19 @@ def generate(
 
     Raises:
         ShotError, SettingError, ModelError, StorageError, Cancelled: as their names say; frames
-            that are finished stay on disk.
+            that are finished stay on disk, and where there is none, `out` is as it was.
     """
     card = find_card(model)
     checked = card.check_settings(settings)
     check_written(format)
+    reader = ShotReader(shot, **(words or {}))
+    make_plan(card, reader.shot, checked)
     for each in needed(card, checked):
         weights_folder(each)
-    card = as_installed(card)
-    reader = ShotReader(shot)
-    seed = reader.shot.seed if seed is None else seed
     device = choose_device(device)
+    check_memory(card, checked, device)
+    card = as_installed(card)
+    seed = reader.shot.seed if seed is None else seed
     with TakeWriter(
         out,
         reader,
@@ -82,6 +91,7 @@ def generate(
         settings=checked,
         seed=seed,
         format=format,
+        replace=replace,
         on_frame=lambda index: sink.say(Event("frame", index=index)),
     ) as writer:
         sink = _Sink(writer, card, on_event, should_stop)
@@ -101,6 +111,7 @@ def generate(
             "device": device,
             "versions": used,
             "seconds": sink.seconds(),
+            **(words or {}),
             "stills": [reader.shot.frame(still.index) for still in reader.shot.stills],
             **sink.recorded,
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,18 @@ class ShotReader:
         shot: Its description.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **words: str) -> None:
         """Read and check `shot.json`; pixels are read later.
+
+        Args:
+            folder: The shot's folder.
+            **words: `prompt` or `negative_prompt` in place of the shot's own.
 
         Raises:
             ShotError: the shot is not usable, or names a file that is missing.
         """
         self.folder = folder
-        self.shot = read_shot(folder)
+        self.shot = replace(read_shot(folder), **words)
         self._lock = threading.Lock()
         self._stills: OrderedDict[int, media.StillPixels] = OrderedDict()
         self._warnings: dict[str, None] = {}

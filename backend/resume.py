@@ -7,11 +7,13 @@ the hash that was written down.
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import TakeError
+from .errors import SettingError, TakeError
 from .fields import Fields, parse_json
 from .formats import PNG8
 from .take import (
@@ -19,6 +21,7 @@ from .take import (
     FRAMES,
     LINEAR,
     MASKS,
+    PREVIEW_FILE,
     SHOWN,
     SHOWN_MASKS,
     TAKE_FILE,
@@ -30,6 +33,8 @@ from .take import (
 from .wire import MAX_JSON_BYTES, MAX_TEXT, Shot
 
 JOB_FILE = ".job.jsonl"
+
+_log = logging.getLogger(__name__)
 
 _WARNING = "warning"
 _OWN = (FRAMES, MASKS, DEPTHS, LINEAR, SHOWN, SHOWN_MASKS, TAKE_FILE, JOB_FILE)
@@ -94,19 +99,57 @@ def read_earlier(folder: Path, identity: Mapping[str, object], *, shot: Shot) ->
     return Earlier(whole, noted.warnings)
 
 
-def put_aside(folder: Path) -> Path | None:
-    """Move a take's files into a folder of their own beside them; None if there are none."""
-    found = [folder / name for name in _OWN if (folder / name).exists()]
-    empty = all(path.is_dir() and not any(path.iterdir()) for path in found)
-    if empty:
-        return None
-    number = 1
-    while (aside := folder / f"earlier-{number}").exists():
-        number += 1
-    aside.mkdir()
-    for path in found:
-        path.replace(aside / path.name)
-    return aside
+class TakePlace:
+    """A take's folder as it is found: what is in the way goes aside, and can come back."""
+
+    def __init__(self, folder: Path) -> None:
+        """Look at the folder, which may not exist; nothing is changed."""
+        self._folder = folder
+        self._missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        self._found = {name for name in _OWN if (folder / name).exists()}
+        self._aside: Path | None = None
+
+    def put_aside(self, *, allowed: bool) -> Path | None:
+        """Move a take's files into a folder of their own beside them; None if there are none.
+
+        Raises:
+            SettingError: there are some, and that is not `allowed`.
+            OSError: they cannot be moved.
+        """
+        found = [self._folder / name for name in _OWN if name in self._found]
+        if all(path.is_dir() and not any(path.iterdir()) for path in found):
+            return None
+        number = 1
+        while (aside := self._folder / f"earlier-{number}").exists():
+            number += 1
+        if not allowed:
+            raise SettingError(
+                f"'{self._folder}' has the files of another job; give another --out, or --replace"
+                f" to move them into '{aside.name}' there."
+            )
+        aside.mkdir()
+        for path in found:
+            path.replace(aside / path.name)
+        self._aside = aside
+        return aside
+
+    def restore(self) -> None:
+        """Bring the folder back to how it was found, where a job has made nothing in it."""
+        ours = {*_OWN, PREVIEW_FILE} - (set() if self._aside else self._found)
+        try:
+            for path in (self._folder / name for name in ours):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+            if self._aside is not None:
+                for path in self._aside.iterdir():
+                    path.replace(self._folder / path.name)
+                self._aside.rmdir()
+            for path in self._missing:
+                path.rmdir()
+        except OSError as reason:  # what went wrong before is what the artist is told
+            _log.warning("'%s' cannot be brought back to how it was: %s", self._folder, reason)
 
 
 def _whole(folder: Path, frame: Finished) -> bool:

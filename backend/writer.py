@@ -29,7 +29,7 @@ from .formats import PNG8, bits_of
 from .marks import frame_marks, source_type
 from .models.card import Card
 from .reader import ShotReader
-from .resume import JOB_FILE, Finished, put_aside, read_earlier, warning_line
+from .resume import JOB_FILE, Finished, TakePlace, read_earlier, warning_line
 from .take import (
     DEPTHS,
     FRAMES,
@@ -64,6 +64,7 @@ class TakeWriter:
         settings: Mapping[str, object],
         seed: int,
         format: str = PNG8,
+        replace: bool = True,
         on_frame: Callable[[int], None] | None = None,
     ) -> None:
         """Open the folder, find what an interrupted attempt left, and put other jobs' files aside.
@@ -75,19 +76,22 @@ class TakeWriter:
             settings: A value for every setting of the card.
             seed: The job's seed.
             format: One that the backend writes (`formats.check_written`).
+            replace: Whether files of another job are put aside; else they are refused.
             on_frame: Called with an index when all files of the frame are whole on disk; from
                 the writer's threads, one call at a time.
 
         Raises:
             ShotError: the shot's files are not readable.
+            SettingError: the folder has files of another job, and they are not to be put aside.
             StorageError: the folder cannot be written.
         """
         self._folder = folder
+        self._place = TakePlace(folder)
         self._shot = reader.shot
         self._reader = reader
         self._card = card
         self._on_frame = on_frame
-        whole, self._capture = shot_hashes(reader.folder)
+        whole, self._capture = shot_hashes(reader.folder, reader.shot)
         self._identity = {
             "shot_sha256": whole,
             "model": card.id,
@@ -105,7 +109,7 @@ class TakeWriter:
         self._slots = threading.BoundedSemaphore(_WAITING)
         self._under_way: list[Future[None]] = []
         try:
-            self._frames = self._open()
+            self._frames = self._open(replace=replace)
         except OSError as reason:
             raise _storage(folder, reason) from reason
         self._resumed = frozenset(self._frames)
@@ -130,6 +134,8 @@ class TakeWriter:
         if kind is None:
             self._raise()
             return
+        if not self._frames:
+            self._place.restore()
         for failed in (future.exception() for future in self._under_way):
             if failed is not None:
                 _log.warning("a frame could not be written either: %s", failed)
@@ -289,22 +295,17 @@ class TakeWriter:
         there = [path for path in paths if (self._folder / path).is_file()]
         return {path: hash_file(self._folder / path) for path in there}
 
-    def _open(self) -> dict[int, Finished]:
-        for name in (FRAMES, MASKS):
-            (self._folder / name).mkdir(parents=True, exist_ok=True)
+    def _open(self, *, replace: bool) -> dict[int, Finished]:
+        finished = {}
         earlier = read_earlier(self._folder, self._identity, shot=self._shot)
-        if earlier is None:
-            moved = put_aside(self._folder)
-            if moved is not None:
-                self._warnings[f"The files of another job were moved to '{moved.absolute()}'."] = (
-                    None
-                )
-            for name in (FRAMES, MASKS):
-                (self._folder / name).mkdir(exist_ok=True)
-            finished = {}
-        else:
+        if earlier is not None:
             self._warnings |= dict.fromkeys(earlier.warnings)
             finished = dict(earlier.frames)
+        elif (moved := self._place.put_aside(allowed=replace)) is not None:
+            said = f"The files of another job were moved to '{moved.absolute()}'."
+            self._warnings[said] = None
+        for name in (FRAMES, MASKS):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
         lines = [
             self._identity,
             *map(warning_line, self._warnings),

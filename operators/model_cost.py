@@ -83,6 +83,11 @@ class Costs:
             self._told[key] = _reckon(card, self._machine, stored, missing=missing, **asked)
         return self._told[key]
 
+    @property
+    def device(self) -> str | None:
+        """The torch device that a take would be made on, None while that is not known."""
+        return None if self._machine is None else self._machine.device
+
     def step(self) -> bool:
         """Look at the machine if it is time to; return whether that is going on."""
         if self._task is None:

@@ -20,10 +20,13 @@ from ..backend.errors import (
 from ..backend.formats import EXR
 from ..backend.models import find_card
 from ..backend.models.card import Value
+from ..backend.models.memory import check_memory
+from ..backend.models.plan import plan_frames
 from ..backend.models.weights import needed
 from ..backend.setup.place import Kind, examine, is_file, is_folder, put_back
 from ..preferences import Preferences, preferences
 from ..properties import setting_values
+from ..scene.camera import picture_size
 from ..scene.capture import CaptureSettings
 from ..scene.color import linear_obstacle
 from ..scene.guides import FLOW, LOCK
@@ -31,6 +34,7 @@ from ..scene.session import check_scene, free_objects
 from ..scene.targets import chosen_place, find_target
 from .backend_place import check_elsewhere
 from .folders import check_takes_folder
+from .model_cost import costs
 from .model_weights import shelf
 from .pending import MOST_LETTERS
 
@@ -86,7 +90,7 @@ def read_request(context: Context) -> GenerationRequest:
     stored = preferences(context)
     check_paths(stored)
     _check_backend(stored)
-    values = card.check_settings(setting_values(settings, card))
+    values = _checked_values(scene, stored)
     if stored.elsewhere is None:
         for each in needed(card, values):
             shelf.check(each, stored.data)
@@ -127,6 +131,7 @@ def why_not(context: Context) -> str | None:
         stored = preferences(context)
         check_paths(stored)
         _check_backend_is_there(stored)
+        _checked_values(context.scene, stored)
     except DepthshotError as reason:
         return str(reason)
     return None if stored.elsewhere is not None else _lacking(context.scene, stored.data)
@@ -140,6 +145,23 @@ def check_paths(stored: Preferences) -> None:
     """
     for sentence in stored.refused.values():
         raise SettingError(sentence)
+
+
+def _checked_values(scene: Scene, stored: Preferences) -> dict[str, Value]:
+    """Return the value of every setting of the scene's model.
+
+    Raises:
+        SettingError: they do not go together, or not with the shot or this machine.
+    """
+    settings = scene.depthshot
+    card = find_card(settings.model)
+    values = card.check_settings(setting_values(settings, card))
+    frames, size = settings.frames, picture_size(scene.render)
+    still = still_frame(scene) - frames.start
+    plan_frames(card, values, size=size, count=len(frames), stills=(still,))
+    if stored.elsewhere is None and costs.device is not None:
+        check_memory(card, values, costs.device)
+    return values
 
 
 def _lacking(scene: Scene, data: Path) -> str | None:

@@ -22,6 +22,7 @@ from .chore import draw_chore
 from .tab import Tab, shot_scene
 from .text import letters, paragraph
 
+_LINES = 6  # of words below their field
 _HERE = {
     Whose.OURS: "Installed, {size}",
     Whose.USERS: "Installed, {size}, in your own cache of the hub",
@@ -87,7 +88,7 @@ def _draw_words(layout: UILayout, context: Context, settings: DepthshotSettings)
         column.prop(settings, name, text="")
         words = getattr(settings, name)
         if len(words) > letters(context):
-            paragraph(column, context, words)
+            paragraph(column, context, words, most=_LINES)
     layout.separator()
 
 

@@ -12,10 +12,19 @@ _MARGIN_PIXELS = 70
 _LEAST_LETTERS = 20
 
 
-def paragraph(layout: UILayout, context: Context, text: str, *, icon: str = "NONE") -> None:
-    """Draw a sentence over as many lines as the region's width asks for, the icon on the first."""
+def paragraph(
+    layout: UILayout, context: Context, text: str, *, icon: str = "NONE", most: int | None = None
+) -> None:
+    """Draw a sentence over as many lines as the region's width asks for, the icon on the first.
+
+    Of more lines than `most` the last one says how many words are left.
+    """
     column = layout.column(align=True)
-    for number, line in enumerate(textwrap.wrap(text, letters(context))):
+    lines = textwrap.wrap(text, letters(context))
+    if most is not None and len(lines) > most:
+        left = sum(len(line.split()) for line in lines[most - 1 :])
+        lines[most - 1 :] = [f"… and {left} more words"]
+    for number, line in enumerate(lines):
         column.label(text=line, icon=icon if number == 0 or icon == "NONE" else "BLANK1")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import Cancelled, SettingError
 from ..formats import PNG8, PNG16, check_written
+from ..wire import MAX_TEXT
 from .given import add_model, add_shot, given_settings, shot_folder
 from .talk import json_lines, progress_bar, stop_on_signal
 
@@ -20,10 +21,16 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_model(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="TAKE", help="folder to write")
     parser.add_argument("--device", help="torch device (the best one)")
+    parser.add_argument("--prompt", metavar="WORDS", help="what is wanted (the shot's)")
+    parser.add_argument("--negative", metavar="WORDS", help="what is not wanted (the shot's)")
     parser.add_argument("--seed", type=int, help="seed (the shot's)")
     parser.add_argument(
         "--format", default=PNG8, metavar="FORMAT",
         help=f"{PNG8} or {PNG16}: bits a value of the frames (default: {PNG8})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--replace", action="store_true",
+        help="move another job's files that are in TAKE into a folder in it; else that is refused",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print events as JSON lines")
     parser.set_defaults(run=run)
@@ -39,6 +46,10 @@ def run(options: argparse.Namespace) -> int:
     if options.seed is not None and not 0 <= options.seed < 2**63:
         raise SettingError(f"--seed must be from 0 to 2^63 - 1, not {options.seed}.")
     check_written(options.format)
+    words = {"prompt": options.prompt, "negative_prompt": options.negative}
+    words = {name: said for name, said in words.items() if said is not None}
+    if longest := next((name for name, said in words.items() if len(said) > MAX_TEXT), None):
+        raise SettingError(f"The {longest.replace('_', ' ')} has more than {MAX_TEXT} letters.")
     show = json_lines() if options.json else progress_bar()
     with shot_folder(options.shot) as shot, stop_on_signal() as stop, show as on_event:
         try:
@@ -50,6 +61,8 @@ def run(options: argparse.Namespace) -> int:
                 device=options.device,
                 seed=options.seed,
                 format=options.format,
+                replace=options.replace,
+                words=words,
                 on_event=on_event,
                 should_stop=stop.is_set,
             )

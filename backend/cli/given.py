@@ -58,6 +58,11 @@ def shot_folder(shot: Path) -> Iterator[Path]:
     if is_folder:
         yield shot
         return
+    if shot.suffix.casefold() == ".blend":
+        raise ShotError(
+            f"'{shot}' is a file of Blender, and a shot is what Depthshot captures of one; open it"
+            " and press Generate, then give the folder in 'captures' of the data folder."
+        )
     from ..bundle import unpack
 
     with tempfile.TemporaryDirectory(prefix="depthshot-") as folder:

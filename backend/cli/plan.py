@@ -10,6 +10,7 @@ import textwrap
 from ..models import find_card
 from ..models.explain import explanation, summary
 from ..models.plan import make_plan
+from ..models.weights import needed, trouble
 from ..wire import read_shot
 from .given import add_model, add_shot, given_settings, shot_folder
 
@@ -39,6 +40,9 @@ def run(options: argparse.Namespace) -> int:
     if options.explain:
         for statement in explanation(card, shot, plan, settings=settings):
             sys.stdout.write(_paragraph(statement.topic, statement.text) + "\n")
+        for each in needed(card, settings):
+            said = trouble(each) or f"Those of '{each.id}' are on this computer."
+            sys.stdout.write(_paragraph("Weights", said) + "\n")
     if options.json:
         numbers = {"model": card.id, "settings": settings, **plan.to_json(shot)}
         json.dump(numbers, sys.stdout, indent=1)

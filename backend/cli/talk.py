@@ -54,7 +54,8 @@ def progress_bar() -> Iterator[Callable[[Event], None]]:
     try:
         yield show
     finally:
-        progress.stop()
+        if progress.live.is_started:  # else it would end a line that was never begun
+            progress.stop()
 
 
 @contextlib.contextmanager

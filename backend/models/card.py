@@ -1,91 +1,19 @@
-"""What is known of a model before anything is loaded: its card and its settings.
+"""What is known of a model before anything is loaded: its card.
 
-Panels and the command line draw and check settings from here, so this needs the standard library
-alone.
+Panels and the command line read it, so this needs the standard library alone.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..errors import SettingError
-from ..fields import quoted
 from .looks import LatentColours
+from .setting import Ordered, Setting, Value, check_values
 
-Value = bool | int | float | str
 LOADING = "loading the model"  # a phase that no card names: it has no share of the work
 SourceType = Literal["algorithmicMedia", "compositeWithTrainedAlgorithmicMedia"]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One thing an artist can set: its name, default, range or choices, and help in a sentence.
-
-    The type is that of `default`: bool, int, float or str. A str setting has `choices`.
-    `unless` names a bool setting of the same card that, when true, leaves this one without effect.
-    An `advanced` one is seldom set; panels show it apart.
-    """
-
-    name: str
-    label: str
-    default: Value
-    help: str
-    least: float = -math.inf
-    most: float = math.inf
-    choices: tuple[str, ...] = ()
-    unless: str = ""
-    advanced: bool = False
-
-    def check(self, value: object) -> Value:
-        """Return `value` as this setting's type; text from a command line is converted.
-
-        Raises:
-            SettingError: wrong type, out of range, or not one of the choices.
-        """
-        kind = type(self.default)
-        converted = _from_text(value, kind) if isinstance(value, str) else value
-        if kind is float and isinstance(converted, int) and not isinstance(converted, bool):
-            converted = float(converted)
-        fits = type(converted) is kind
-        if fits and kind in (int, float):
-            fits = self.least <= converted <= self.most
-        if fits and kind is str:
-            fits = converted in self.choices
-        if not fits:
-            raise SettingError(f"'{self.name}' must be {self._wanted()}, not {quoted(value)}.")
-        return converted
-
-    def to_json(self) -> dict[str, object]:
-        """Return the JSON object shown by `models --json` and the server."""
-        value: dict[str, object] = {
-            "name": self.name,
-            "label": self.label,
-            "type": type(self.default).__name__,
-            "default": self.default,
-            "help": self.help,
-        }
-        if math.isfinite(self.least):
-            value["least"] = self.least
-        if math.isfinite(self.most):
-            value["most"] = self.most
-        if self.choices:
-            value["choices"] = list(self.choices)
-        if self.unless:
-            value["unless"] = self.unless
-        if self.advanced:
-            value["advanced"] = True
-        return value
-
-    def _wanted(self) -> str:
-        if isinstance(self.default, bool):
-            return "true or false"
-        if isinstance(self.default, str):
-            return "one of " + ", ".join(self.choices)
-        kind = "a whole number" if isinstance(self.default, int) else "a number"
-        return f"{kind} from {self.least:g} to {self.most:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +177,7 @@ class Card:
         guides: Guides it uses, most important first.
         stills: How many stills it uses at most, None for all.
         settings: What an artist can set.
+        rules: Which values of these go together.
         size_multiple: Width and height have to be multiples of this; 1 for any.
         frame_rule: Which numbers of frames it can make.
         overlap: Frames that a window takes over from the one before, where no setting says so.
@@ -264,6 +193,7 @@ class Card:
         looks: What its latents look like; None where there is no look at what it is making.
         learned: Whether it generates with trained weights (decides the digital source type).
         takes_prompt: Whether the shot's words change what it makes.
+        tokens: Of words that it reads at most, what is wanted and what is not each; None for any.
         takes_seed: Whether the seed does.
         follows_camera: Whether what it makes is seen from the shot's cameras.
         phases: The parts of its work that it reports, in order, each with its share of the time;
@@ -279,7 +209,9 @@ class Card:
     guides: tuple[str, ...]
     settings: tuple[Setting, ...]
     learned: bool
+    rules: tuple[Ordered, ...] = ()
     takes_prompt: bool = False
+    tokens: int | None = None
     takes_seed: bool = False
     phases: tuple[tuple[str, float], ...] = ()
     size_multiple: int = 1
@@ -346,19 +278,10 @@ class Card:
         """Return a value for every setting: those given, checked, and defaults for the rest.
 
         Raises:
-            SettingError: a name this model does not have, or a value its setting does not allow.
+            SettingError: a name this model does not have, a value its setting does not allow, or
+                two that do not go together.
         """
-        known = {setting.name: setting for setting in self.settings}
-        for name in values:
-            if name not in known:
-                names = ", ".join(known) or "none"
-                raise SettingError(
-                    f"The model '{self.id}' has no setting {quoted(name)}; it has: {names}."
-                )
-        return {
-            name: setting.check(values[name]) if name in values else setting.default
-            for name, setting in known.items()
-        }
+        return check_values(self.settings, self.rules, values, whose=self.id)
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON object shown by `models --json` and the server."""
@@ -385,16 +308,3 @@ class Card:
             "fast_steps": None if self.fast is None else self.fast.steps,
             "settings": [setting.to_json() for setting in self.settings],
         }
-
-
-def _from_text(text: str, kind: type) -> object:
-    if kind is bool:
-        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
-            text.lower(), text
-        )
-    if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            return text
-    return text

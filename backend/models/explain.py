@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 from ..wire import Shot
 from .card import Card, FrameRule, Value
+from .memory import AUTO
 from .plan import Plan, Window
 
+_WORDS_A_TOKEN = 0.75  # of English, about
 _LISTED = 6  # frames that are named one by one; of more, the first ones and the last
 
 
@@ -71,6 +73,12 @@ def explanation(
         statements.append(Statement("Between", _between(shot, plan)))
     if card.control is not None:
         statements.append(Statement("Depth", " ".join(_depth(card, shot, settings))))
+    if card.takes_prompt:
+        statements.append(Statement("Words", _words(card, shot)))
+    if settings.get("memory", AUTO) != AUTO:
+        statements.append(
+            Statement("Memory", f"'{settings['memory']}' is for a GPU; without one it is refused.")
+        )
     left_out = " ".join(unused(card, shot, settings=settings))
     statements.append(Statement("Not used", left_out or "Nothing: the model uses all of the shot."))
     return tuple(statements)
@@ -220,6 +228,18 @@ def _depth(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[st
         )
 
 
+def _words(card: Card, shot: Shot) -> str:
+    counts = [len(words.split()) for words in (shot.prompt, shot.negative_prompt)]
+    said = f"The prompt has {_count(counts[0], 'word')}, the negative one {counts[1]}."
+    if card.tokens is None:
+        return said
+    about = int(card.tokens * _WORDS_A_TOKEN)
+    said += f" The model reads {card.tokens} tokens of each, which are about {about} English words"
+    if max(counts) > about:
+        return f"{said}: what is beyond is left out, and the take says which words."
+    return f"{said}."
+
+
 def _unused(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[str]:
     taken = _listed(card.guides) if card.guides else "no guides"
     for name, paths in shot.guides.items():
@@ -234,6 +254,9 @@ def _unused(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[s
         yield "The prompt is not used: the model takes no words."
     if shot.seed and not card.takes_seed:
         yield "The seed is not used: the model makes the same with any."
+    feather = next((each.default for each in card.settings if each.name == "feather"), None)
+    if settings.get("lock") == 0 and settings.get("feather") not in (None, 0, feather):
+        yield "'feather' has no effect while 'lock' is 0: nothing of the still is kept."
     for setting in card.settings:
         idle = bool(setting.unless) and settings.get(setting.unless) is True
         if idle and settings.get(setting.name) != setting.default:

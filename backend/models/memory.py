@@ -14,12 +14,14 @@ library alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .card import Autoencoder, Blocks, Card, Layers, Part
+from ..errors import SettingError
+from .card import Autoencoder, Blocks, Card, Layers, Part, Value
 
+AUTO = "auto"  # the setting that leaves the choice to us
 CUDA, MPS, CPU = "cuda", "mps", "cpu"  # torch's kinds of devices; AMD's GPUs are "cuda" to it
 TEXT_ENCODER = "text_encoder"
 HALF, FULL, EIGHTH = 2, 4, 1  # bytes of a number in bfloat16, float32 and float8
@@ -141,6 +143,23 @@ def plans_for(device: str, card: Card) -> tuple[MemoryPlan, ...]:
     """Return a card's plans for a torch device ("cuda:0", "mps", "cpu"), best first."""
     plans = _PLANS.get(device.partition(":")[0], (ON_CPU,))
     return tuple(plan for plan in plans if card.four_bits or plan.bits > FOUR)
+
+
+def check_memory(card: Card, settings: Mapping[str, Value], device: str) -> None:
+    """See that the memory plan that is set, where one is, is for a torch device.
+
+    Raises:
+        SettingError: it is not; the message has what it may be set to there.
+    """
+    wanted = settings.get("memory", AUTO)
+    here = (AUTO, *(plan.id for plan in plans_for(device, card)))
+    if wanted in here:
+        return
+    choices = next(setting.choices for setting in card.settings if setting.name == "memory")
+    names = ", ".join(name for name in choices if name in here)
+    raise SettingError(
+        f"The memory plan '{wanted}' is not for the device '{device}'; set 'memory' to {names}."
+    )
 
 
 def find_plan(plan_id: str) -> MemoryPlan | None:

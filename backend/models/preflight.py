@@ -14,10 +14,12 @@ from . import hub
 from .card import Card, Value
 from .machine import Machine
 from .memory import (
+    AUTO,
     MARGIN,
     ON_CPU,
     MemoryPlan,
     Need,
+    check_memory,
     choose_plan,
     estimate,
     find_plan,
@@ -119,10 +121,9 @@ def preflight(
     work = {"size": made.fit.model, "frames": max(windows)}
     gpu = machine.gpus[0] if machine.gpus else None
     free = {"vram": 0 if gpu is None else gpu.vram_free, "ram": machine.ram_free}
-    plan = find_plan(str(checked.get("memory", "")))
-    if plan not in plans_for(
-        machine.device, card
-    ):  # nobody has chosen one, or one for another device
+    check_memory(card, checked, machine.device)
+    plan = find_plan(str(checked.get("memory", AUTO)))
+    if plan is None:
         chosen = choose_plan(card, machine.device, **work, **free)
         plan = chosen or _leanest(card, machine.device, work, free)
     need = estimate(card, plan, **work)

@@ -25,6 +25,7 @@ from ..jobs import JobStore
 from ..marks import software
 from ..models import cards, find_card, rounded
 from ..models.machine import disk_free
+from ..models.memory import check_memory
 from ..models.preflight import missing_bytes, preflight
 from ..models.weights import needed, weights_folder
 from ..paths import default_data_dir
@@ -193,6 +194,8 @@ async def submit(
     card = find_card(model)
     checked = card.check_settings(_settings(settings))
     check_written(format)
+    if (machine := service.lanes.machine()) is not None:
+        check_memory(card, checked, machine.device)
     for each in needed(card, checked):
         await run_in_threadpool(weights_folder, each)
     asked = Asked(job, model, checked, seed, format)

@@ -20,6 +20,8 @@ from ..bundle import MAX_UNPACKED_BYTES, shot_hash, unpack
 from ..errors import StorageError
 from ..job_row import Job
 from ..jobs import JobStore
+from ..models import find_card
+from ..models.plan import make_plan
 from ..wire import Shot
 
 # Stills and guides are compressed already: an archive is no larger than what it unpacks to.
@@ -54,6 +56,7 @@ async def take_in(request: Request, store: JobStore, asked: Asked) -> Job:
     Raises:
         HTTPException: as `receive_shot`; or the id is that of another request's job (409).
         ShotError: it is no usable shot.
+        SettingError: it does not go together with the settings.
         StorageError: it cannot be written.
     """
     known = await run_in_threadpool(store.job, asked.job_id) if asked.job_id else None
@@ -61,6 +64,7 @@ async def take_in(request: Request, store: JobStore, asked: Asked) -> Job:
     job_id, folder = await run_in_threadpool(store.new_folder, "" if known else asked.job_id)
     try:
         shot = await receive_shot(request, folder)
+        make_plan(find_card(asked.model), shot, dict(asked.settings))
         seed = shot.seed if asked.seed is None else asked.seed
         if known is not None:
             same = (asked.model, asked.settings, seed, asked.format) == (

@@ -66,5 +66,77 @@ def test_models_tell_it_only_when_they_are_asked(run, words):
     assert "Fits: it takes little memory." in run("models", "show", "draft", "--preflight")
 
 
+@pytest.mark.parametrize(
+    ("model", "settings", "said"),
+    [
+        ("wan-vace-1.3b", ("depth_near=9", "depth_far=2"), "'depth_near' (9 m) must be less than"),
+        ("wan-vace-1.3b", ("depth_near=2", "depth_far=2"), "'depth_near' (2 m) must be less than"),
+        ("svd", ("guidance_min=4",), "'guidance_min' (4) must not be above 'guidance_max' (3)"),
+        ("wan-vace-1.3b", ("window=9", "overlap=13"), "set 'window' higher or 'overlap' lower"),
+        ("wan-vace-1.3b", ("guide=depth",), "did you mean 'guidance_mode'?"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused_before_anything_is_made(
+    run, make_shot, tmp_path, model, settings, said
+):
+    """By each command alike, without weights; nothing of a take is left."""
+    shot, out = make_shot(frames=20), tmp_path / "take"
+    given = [word for pair in settings for word in ("--set", pair)]
+    assert said in run("preflight", "--model", model, "--shot", shot, *given, status=2)
+    assert said in run("plan", shot, "--model", model, *given, status=2)
+    refused = run("generate", shot, "--model", model, "--out", out, *given, status=2)
+    assert said in refused and len(refused.splitlines()) == 1 and not out.exists()
+
+
+def test_a_memory_plan_for_another_device_is_refused_with_those_that_may_be_set(run, make_shot):
+    machine = json.loads(run("preflight", "--model", "draft", "--json"))["machine"]
+    if machine["gpus"]:
+        pytest.skip("this computer has a GPU")
+    asked = ("--model", "wan-vace-1.3b", "--set")
+    said = "The memory plan 'fp8' is not for the device 'cpu'; set 'memory' to auto."
+    assert said in run("preflight", *asked, "memory=fp8", status=2)
+    assert json.loads(run("preflight", *asked, "memory=auto", "--json"))["preflight"]
+
+
+def test_without_weights_no_take_is_begun(run, make_shot, tmp_path):
+    asked = ("generate", make_shot(), "--model", "wan-vace-1.3b", "--out", tmp_path / "take")
+    refused = run(*asked, status=1)
+    assert refused.startswith("The weights of 'wan-vace-1.3b' (19.0 GB) are not on this computer;")
+    assert "DEPTHSHOT_WAN_VACE_1_3B_WEIGHTS" in refused and len(refused.splitlines()) == 1
+    assert not (tmp_path / "take").exists()
+
+
+def test_a_plan_tells_of_words_weights_and_what_has_no_effect(run, make_shot, tmp_path):
+    shot = make_shot()
+    content = json.loads((shot / "shot.json").read_text())
+    (shot / "shot.json").write_text(json.dumps(content | {"prompt": "wet stones " * 300}))
+    asked = ("plan", shot, "--model", "wan-vace-1.3b", "--explain", "--set", "fast=true")
+    told = " ".join(run(*asked, "--set", "lock=0", "--set", "feather=9").split())
+    assert "Words The prompt has 600 words, the negative one 0. The model reads 512 tokens" in told
+    assert "what is beyond is left out" in told
+    assert "Weights The weights of 'wan-vace-1.3b' (19.0 GB) are not on this computer" in told
+    assert "Weights No revision of 'Kijai/WanVideo_comfy' was checked" in told
+    assert "'feather' has no effect while 'lock' is 0" in told
+    assert "is a file of Blender" in run("plan", tmp_path / "demo.blend", status=1)
+
+
+def test_words_can_be_given_beside_a_shot_and_stand_in_the_take(run, make_shot, tmp_path):
+    shot, takes = make_shot(), [tmp_path / name for name in ("own", "given", "again")]
+    asked = ("generate", shot, "--model", "projection", "--out")
+    run(*asked, takes[0])
+    for take in takes[1:]:
+        run(*asked, take, "--prompt", "wet stones", "--negative", "people")
+    own, given, again = (json.loads((take / "take.json").read_text()) for take in takes)
+    assert "prompt" not in own["details"]
+    assert given["details"]["prompt"] == "wet stones"
+    assert given["details"]["negative_prompt"] == "people"
+    assert own["shot_sha256"] != given["shot_sha256"] == again["shot_sha256"]
+    assert own["capture_sha256"] == given["capture_sha256"], "the shot itself is the same"
+    assert "another job" in run(*asked, takes[0], "--prompt", "dry", status=2)
+    run(*asked, takes[0], "--prompt", "dry", "--replace")
+    kept = takes[0] / "earlier-1/take.json"
+    assert json.loads(kept.read_text())["shot_sha256"] == own["shot_sha256"]
+
+
 def test_settings_belong_to_one_model(run):
     assert "--model" in run("preflight", "--set", "steps=4", status=2)

@@ -128,7 +128,7 @@ def test_stopped_before_it_began_it_makes_nothing(shot, tmp_path):
     with pytest.raises(Cancelled):
         run(shot, tmp_path / "take", on_event=events.append, should_stop=lambda: True)
     assert events == []
-    assert frame_files(tmp_path / "take") == {}
+    assert not (tmp_path / "take").exists()
 
 
 def test_a_warning_is_said_once_and_recorded(make_shot, tmp_path):
@@ -147,6 +147,14 @@ def test_where_an_earlier_take_was_moved_is_said_first_and_once(shot, tmp_path):
     assert said == events[:1]
     assert f"'{tmp_path / 'take' / 'earlier-1'}'" in said[0].message
     assert read_take(tmp_path / "take").warnings.count(said[0].message) == 1
+
+
+def test_an_earlier_take_stays_unless_it_may_be_moved(shot, tmp_path):
+    run(shot, tmp_path / "take", seed=1)
+    before = frame_files(tmp_path / "take")
+    with pytest.raises(SettingError, match="has the files of another job; give another --out"):
+        run(shot, tmp_path / "take", seed=2, replace=False)
+    assert frame_files(tmp_path / "take") == before and read_take(tmp_path / "take").seed == 1
 
 
 def test_what_cannot_be_done_is_refused_before_anything_is_written(shot, tmp_path):

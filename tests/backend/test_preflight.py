@@ -143,7 +143,10 @@ def test_a_plan_that_the_artist_has_chosen_is_the_one_that_is_told():
     found = told(SMALL, EIGHT, settings={"memory": "resident"})
     assert found.verdict == "does not fit"
     assert "with “Everything on the GPU” it needs" in found.sentence
-    assert told(SMALL, NO_GPU, settings={"memory": "resident"}).memory_plan == "cpu"
+    with pytest.raises(SettingError, match="'resident' is not for the device 'cpu'; set 'memory'"):
+        told(SMALL, NO_GPU, settings={"memory": "resident"})
+    with pytest.raises(SettingError, match="set 'memory' to auto, resident, tiled"):
+        told(SMALL, MAC, settings={"memory": "fp8"})
 
 
 def test_size_and_length_are_those_that_the_model_works_at():

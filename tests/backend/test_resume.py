@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 
 from backend import media
-from backend.errors import TakeError
+from backend.errors import SettingError, TakeError
 from backend.reader import ShotReader
 from backend.take import read_take, verify_take
 from backend.writer import TakeWriter
@@ -150,6 +150,35 @@ class TestGoingOn:
         assert any("earlier-1" in warning for warning in take.warnings)
         assert not any(path.startswith("earlier") for path in take.files)
         verify_take(folder)
+
+    def test_another_jobs_files_stay_where_they_are_unless_they_may_be_moved(self, shot, folder):
+        write_all(folder, shot)
+        before = {name: (folder / name).read_bytes() for name in names(folder)}
+        with pytest.raises(SettingError, match="another job; give another --out, or --replace to"):
+            writer(folder, shot, seed=8, replace=False)
+        assert {name: (folder / name).read_bytes() for name in names(folder)} == before
+        with writer(folder, shot, replace=False) as target:
+            assert target.finished() == {0, 1, 2}, "the same job goes on"
+            target.finish({})
+
+    @pytest.mark.parametrize("there", ["nothing", "a folder", "another take"])
+    def test_a_job_that_made_no_frame_leaves_all_as_it_was(self, shot, tmp_path, there):
+        folder = tmp_path / "new" / "take"
+        if there == "a folder":
+            folder.mkdir(parents=True)
+            (folder / "notes.txt").write_text("mine")
+        elif there == "another take":
+            write_all(folder, shot)
+        before = sorted(tmp_path.rglob("*"))
+        with pytest.raises(RuntimeError, match="no memory"), writer(folder, shot, seed=8) as target:
+            grey = np.zeros((8, 8, 3), np.uint8)
+            target.shown(0, video=grey, mask=grey[..., 0])
+            target.preview(grey)
+            target.warn("It went on with less.")
+            raise RuntimeError("no memory")
+        assert sorted(tmp_path.rglob("*")) == before
+        if there == "another take":
+            verify_take(folder)
 
     def test_files_of_unknown_origin_are_put_aside_too(self, shot, folder):
         (folder / "frames").mkdir(parents=True)

@@ -265,6 +265,11 @@ def test_a_wrong_archive_is_refused_in_a_sentence_and_leaves_nothing(wire, place
         ({"model": "nope"}, "no model 'nope'"),
         ({"settings": '{"blur": 1}'}, "no setting 'blur'"),
         ({"settings": '{"fill": 3}'}, "'fill' must be true or false"),
+        (
+            {"model": "wan-vace-1.3b", "settings": '{"depth_near": 9, "depth_far": 2}'},
+            "'depth_near' (9 m) must be less than 'depth_far' (2 m)",
+        ),
+        ({"model": "wan-vace-1.3b"}, "(19.0 GB) are not on this computer"),
         ({"settings": "[1]"}, "must be a JSON object"),
         ({"settings": "{"}, "not valid JSON"),
         ({"settings": "[" * 19_000}, "not valid JSON"),

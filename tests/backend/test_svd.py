@@ -209,10 +209,10 @@ def test_cancelled_in_any_phase_it_goes_on_to_the_same_bytes(shot, tmp_path, pha
         ("model_index.json", None, "is missing"),
         ("model_index.json", b'{"_class_name": "WanVACEPipeline"}', "belongs to WanVACEPipeline"),
         ("unet/diffusion_pytorch_model.safetensors", b"\x80\x04\x95.", "is no safetensors file"),
-        ("unet/diffusion_pytorch_model.safetensors", None, "cannot be loaded"),
+        ("unet/diffusion_pytorch_model.safetensors", None, "unet has no weights in safetensors"),
         ("vae/config.json", b"{", "cannot be loaded"),
-        ("image_encoder/config.json", None, "cannot be loaded"),
-        ("feature_extractor/preprocessor_config.json", None, "cannot be loaded"),
+        ("image_encoder/config.json", None, "image_encoder is missing or has no config"),
+        ("feature_extractor/preprocessor_config.json", None, "feature_extractor is missing or has"),
     ],
 )
 def test_weights_that_are_none_are_said(
@@ -225,8 +225,9 @@ def test_weights_that_are_none_are_said(
         (folder / file).unlink()
     else:
         (folder / file).write_bytes(content)
-    with pytest.raises(ModelError, match=f"'svd'.*{said}.*correct it, or name another folder in"):
+    with pytest.raises(ModelError, match=f"'svd'.*{said}.*name another folder") as refused:
         run(shot, tmp_path / "take")
+    assert variable(CARD.id) in str(refused.value) and not (tmp_path / "take/take.json").exists()
 
 
 def test_the_half_precision_files_of_the_hub_are_read(shot, tmp_path, monkeypatch):

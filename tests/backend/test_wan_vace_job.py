@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +16,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diffusers import AutoencoderKLWan
+from transformers import AutoTokenizer
 
 from backend import media
 from backend.errors import Cancelled, ModelError, SettingError
 from backend.events import Event
 from backend.generate import LOADING
 from backend.models import find_card
+from backend.models.video.words import say_if_cut
 from backend.models.weights import fingerprint, variable
 from backend.paths import OVERRIDE
 from backend.take import verify_take
@@ -199,6 +202,23 @@ def test_words_are_encoded_once_and_change_what_is_made(shot, tmp_path, tiny, mo
     other = run(change(shot, prompt="warm light"), tmp_path / "other")
     assert first.files.keys() == other.files.keys()
     assert first.files == again.files != other.files
+
+
+@pytest.mark.parametrize("longest", [9, 20, 33, 50])
+def test_what_is_left_out_of_a_prompt_is_told_in_its_own_words(tiny, longest):
+    """The tokenizer's pieces are none that an artist has written."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny / "tokenizer")
+    words = ("quiet street, slow camera; wetly lit stones (dusk) " * 4).split()
+    said: list[str] = []
+    say_if_cut(tokenizer, " ".join(words), longest=longest, say=said.append)
+    (sentence,) = said
+    told = re.search("left out were: “(.*?)(?: …” and ([0-9]+) more|”)[.]", sentence)
+    named, more = told.groups()
+    left = len(named.split()) + int(more or 0)
+    assert named.split() == words[len(words) - left :][:12]
+    assert (more is None) == (left <= 12)
+    assert len(tokenizer(" ".join(words[:-left])).input_ids) <= longest
+    assert len(tokenizer(" ".join(words[: len(words) - left + 1])).input_ids) > longest
 
 
 def test_a_prompt_that_is_too_long_is_said(shot, tmp_path):

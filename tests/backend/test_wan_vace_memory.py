@@ -130,7 +130,7 @@ def test_another_mistake_is_none_of_memory(shot, tmp_path, monkeypatch):
 def test_a_plan_can_be_asked_for(shot, tmp_path):
     take = run(shot, tmp_path / "take", memory="group_offload")
     assert take.details["memory_plans"][-1] == "group_offload"
-    with pytest.raises(SettingError, match="'tiled' is not for the device 'cpu'; for it there are"):
+    with pytest.raises(SettingError, match="'tiled' is not for the device 'cpu'; set 'mem"):
         run(shot, tmp_path / "no", memory="tiled")
 
 

@@ -4,19 +4,22 @@ What it makes of them is noise; what is tested is the way.
 """
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import bpy
 import pytest
-from bl_ext.devrepo.depthshot.backend.errors import ModelError
+from bl_ext.devrepo.depthshot.backend.errors import ModelError, SettingError
 from bl_ext.devrepo.depthshot.backend.models import find_card, hub
+from bl_ext.devrepo.depthshot.backend.models.machine import Machine
 from bl_ext.devrepo.depthshot.backend.models.snapshot import INDEX
 from bl_ext.devrepo.depthshot.backend.models.weights import variable
 from bl_ext.devrepo.depthshot.backend.paths import ROOT
 from bl_ext.devrepo.depthshot.backend.take import verify_take
 from bl_ext.devrepo.depthshot.operators.generation import Outcome
+from bl_ext.devrepo.depthshot.operators.model_cost import costs
 from bl_ext.devrepo.depthshot.operators.model_weights import Whose, shelf
 from bl_ext.devrepo.depthshot.operators.request import read_request, why_not
 from bl_ext.devrepo.depthshot.panels import sequencer, sidebar
@@ -153,6 +156,27 @@ def test_a_variable_that_names_nothing_to_use_is_told_before_a_capture(
     assert shelf.look(find_card(MODEL), tmp_path).whose is Whose.NAMED
     assert f"Installed where {variable(MODEL)} says" in _said()
     assert "depthshot.download_weights" not in _offered()
+
+
+def test_settings_that_do_not_go_together_are_told_before_a_capture(large, tiny, monkeypatch):
+    monkeypatch.setenv(variable(MODEL), str(tiny))
+    group = large.depthshot.models.wan_vace_1_3b
+    group.depth_near, group.depth_far = 9.0, 2.0
+    said = "'depth_near' (9 m) must be less than 'depth_far' (2 m)"
+    assert why_not(bpy.context).startswith(said)
+    with pytest.raises(RuntimeError, match=re.escape(said)):
+        bpy.ops.depthshot.generate()
+    group.depth_near = 0.0
+    assert why_not(bpy.context) is None
+    large.frame_end = large.frame_start + 40
+    group.window, group.overlap = 9, "13"
+    assert "set 'window' higher or 'overlap' lower" in why_not(bpy.context)
+    group.window, group.memory = 81, "fp8"
+    monkeypatch.setattr(costs, "_machine", Machine((), 10**11, 10**11))
+    assert "'fp8' is not for the device 'cpu'; set 'memory' to auto" in why_not(bpy.context)
+    with pytest.raises(SettingError, match="is not for the device 'cpu'"):
+        read_request(bpy.context)
+    assert not (preferences(bpy.context).data / "captures").exists()
 
 
 def test_weights_in_the_users_own_cache_are_used_and_not_removed(snapshot):

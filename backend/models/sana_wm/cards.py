@@ -10,6 +10,7 @@ from ..card import Autoencoder, Card, FrameRule, Hub, Layers, Part, Setting
 from ..video.options import EVERY, FEATHER, LOCK, MATCH, MEMORY
 from .latents import COLOURS
 
+LONGEST_PROMPT = 300  # tokens; what the model was trained with
 _REPOSITORY = "Efficient-Large-Model/SANA-WM_bidirectional-diffusers"
 
 CARDS = (
@@ -75,6 +76,7 @@ CARDS = (
         ),
         learned=True,
         takes_prompt=True,
+        tokens=LONGEST_PROMPT,
         takes_seed=True,
         phases=(
             ("reading the words", 0.02),

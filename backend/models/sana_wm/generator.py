@@ -17,9 +17,8 @@ from ..video.steps import steps_told
 from ..video.window import DECODING, ENCODING, Report, WindowTask
 from ..video.words import Reader, TextParts, read_words
 from .cameras import camera_path
+from .cards import LONGEST_PROMPT
 from .load import load_pipeline
-
-LONGEST_PROMPT = 300  # tokens; what the model was trained with
 
 
 class SanaWmGenerator:

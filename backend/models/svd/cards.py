@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..card import Autoencoder, Card, FrameRule, Hub, Layers, Part, Setting
+from ..setting import Ordered
 from ..video.options import FEATHER, LOCK, MATCH, MEMORY
 from .latents import COLOURS
 
@@ -109,6 +110,8 @@ CARDS = (
             ),
             MEMORY,
         ),
+        # The pipeline looks at the last alone, and then multiplies by all.
+        rules=(Ordered("guidance_min", "guidance_max", "lower the first, or raise the last"),),
         learned=True,
         takes_seed=True,
         follows_camera=False,

@@ -9,7 +9,6 @@ import PIL.Image
 import torch
 from diffusers import StableVideoDiffusionPipeline
 
-from ...errors import SettingError
 from ...projection.output import to_image
 from ..card import Card
 from ..video.held import Held
@@ -31,11 +30,7 @@ class SvdGenerator:
         self._held = Held(card, self._load, device=device)
 
     def make(self, task: WindowTask, report: Report) -> torch.Tensor:
-        """See `video.window.Generator`.
-
-        Raises:
-            SettingError: guidance would fall and not rise.
-        """
+        """See `video.window.Generator`."""
         task.warn_of_start(report)
         return self._held.run(task, report, lambda pipeline: self._make(pipeline, task, report))
 
@@ -55,11 +50,6 @@ class SvdGenerator:
         width, height = task.size
         steps, frames = int(settings["steps"]), len(task.frames)
         least, most = float(settings["guidance_min"]), float(settings["guidance_max"])
-        if least > most:  # the pipeline looks at the last alone, and then multiplies by all
-            raise SettingError(
-                f"'guidance_min' ({least:g}) must not be above 'guidance_max' ({most:g}); lower the"
-                " first, or raise the last."
-            )
         rate = min(max(round(task.fps), RATES[0]), RATES[1])
         report.record("rate_told", rate)
         # The pipeline encodes in float32 and goes back; memory that ran out between left it there.

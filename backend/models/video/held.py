@@ -16,21 +16,21 @@ import psutil
 import torch
 from diffusers import DiffusionPipeline
 
-from ...errors import SettingError
 from ..card import LOADING, Card
 from ..device_errors import is_out_of_memory
 from ..memory import (
+    AUTO,
     CUDA,
     EIGHT,
     EXACT,
     FOUR,
     MemoryPlan,
+    check_memory,
     choose_plan,
     find_plan,
     next_plan,
     plans_for,
 )
-from .options import AUTO
 from .place import free_memory, place, release
 from .quick import Quick
 from .window import Report, WindowTask
@@ -157,6 +157,7 @@ class Held:
         Raises:
             SettingError: the one that was asked for is not for this device.
         """
+        check_memory(self._card, task.settings, self._device.type)
         wanted = str(task.settings["memory"])
         plans = plans_for(self._device.type, self._card)
         size, frames = task.size, len(task.frames)
@@ -169,12 +170,6 @@ class Held:
             possible = [found or plans[-1], self._ran_out.get((size, frames), plans[0])]
         else:
             possible = [find_plan(wanted)]
-            if possible[0] not in plans:
-                names = ", ".join((AUTO, *(each.id for each in plans)))
-                raise SettingError(
-                    f"The memory plan '{wanted}' is not for the device '{self._device}'; for it"
-                    f" there are: {names}."
-                )
         return max((*possible, *self._used), key=plans.index)
 
     def _free(self) -> tuple[int, int]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..card import Setting
-from ..memory import FOUR, GPU_PLANS
+from ..memory import AUTO, FOUR, GPU_PLANS
+from ..setting import Ordered, Setting
 
-AUTO = "auto"
 LOCK = Setting(
     name="lock",
     label="Lock to the still",
@@ -62,6 +61,14 @@ DEPTH_FAR = Setting(
     least=0.0,
     most=1e6,
     advanced=True,
+)
+DEPTH_RANGE = Ordered(
+    DEPTH_NEAR.name,
+    DEPTH_FAR.name,
+    "0 leaves either to the shot",
+    strict=True,
+    unset=0.0,
+    unit=" m",
 )
 MEMORY = Setting(
     name="memory",

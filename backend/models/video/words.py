@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 FOLDER = "prompts"
 _SAID = "said"  # in the metadata
+_NAMED = 12  # words that are left out and told, of more only how many
 _KEPT = 500  # files; the one used longest ago goes first
 
 
@@ -181,13 +183,22 @@ def say_if_cut(
     tokenizer: PreTrainedTokenizerBase, words: str, *, longest: int, say: Callable[[str], None]
 ) -> None:
     """Say which words a model does not read, that reads so many tokens."""
-    ids = tokenizer(words, add_special_tokens=True).input_ids
-    if len(ids) > longest:
-        cut = tokenizer.decode(ids[longest - 1 :], skip_special_tokens=True).strip()
-        say(
-            f"The words are too long for this model, which reads {longest} tokens; left out was:"
-            f" “{cut}”."
-        )
+    read = tokenizer(words, return_offsets_mapping=tokenizer.is_fast)
+    if len(read.input_ids) <= longest:
+        return
+    if tokenizer.is_fast:
+        first = read.offset_mapping[longest - 1][0]  # of a letter; the last token read is the end
+        first += len(words[first:]) - len(words[first:].lstrip())  # it may be the space before
+        inside = re.search(r"\S*$", words[:first])  # of a word that is read in part
+        cut = words[inside.start() :]
+    else:
+        cut = tokenizer.decode(read.input_ids[longest - 1 :], skip_special_tokens=True)
+    left = cut.split()
+    more = len(left) - _NAMED
+    say(
+        f"The words are too long for this model, which reads {longest} tokens; left out were:"
+        f" “{' '.join(left[:_NAMED])}{f' …” and {more} more' if more > 0 else '”'}."
+    )
 
 
 def _read(file: Path) -> tuple[dict[str, torch.Tensor], list[str]] | None:

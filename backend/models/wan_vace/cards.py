@@ -14,6 +14,7 @@ from ..video.options import (
     COMPILE,
     DEPTH_FAR,
     DEPTH_NEAR,
+    DEPTH_RANGE,
     EVERY,
     FEATHER,
     LOCK,
@@ -36,6 +37,7 @@ _FILES = (
     "vae/*.json",
     "vae/*.safetensors",
 )
+LONGEST_PROMPT = 512  # tokens; what the models were trained with
 _SETTINGS = (
     Setting(
         name="guidance_mode",
@@ -158,8 +160,10 @@ def _card(
         revision=revision,
         guides=("depth", "flow", "lock"),
         settings=_settings(fast),
+        rules=(DEPTH_RANGE,),
         learned=True,
         takes_prompt=True,
+        tokens=LONGEST_PROMPT,
         takes_seed=True,
         phases=_PHASES,
         size_multiple=16,

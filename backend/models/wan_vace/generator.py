@@ -16,10 +16,10 @@ from ..video.steps import steps_told
 from ..video.window import DECODING, ENCODING, Report, WindowTask
 from ..video.words import Reader, TextParts, read_words
 from ..weights import weights_folder
+from .cards import LONGEST_PROMPT
 from .conditions import show
 from .load import add_lora, load_pipeline
 
-LONGEST_PROMPT = 512  # tokens; what the models were trained with
 # Said where an artist says nothing of what is not wanted: without any, such models tend to these.
 NEGATIVE = (
     "static, blurred details, subtitles, watermark, worst quality, low quality, JPEG artifacts,"
