@@ -3,7 +3,8 @@
 <data>/rounded/<card id>.<part>.<what of>.<content>.gguf     see `video.quantised`
 <data>/rounded/rounded.lock                                  while they are made
 
-What of: 16 hexadecimal digits of a SHA-256 of the card's revision and the way they are rounded.
+What of: 16 hexadecimal digits of a SHA-256 of the weights' names, sizes and dates, of the card's
+revision, and of the way they are rounded.
 Content: 32 of the file's own. Only the standard library is needed here.
 """
 

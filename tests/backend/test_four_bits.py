@@ -161,6 +161,17 @@ def test_those_of_another_revision_or_recipe_are_not_taken(weights, tmp_path, mo
     assert first.name != second.name
 
 
+def test_those_of_another_folder_are_not_taken(weights, tmp_path):
+    """An artist names one folder, and later another one for the same model."""
+    load(weights)
+    other = tiny_wan_vace(tmp_path / "other", seed=1, second=True, head=16)
+    sink = Sink()
+    bias = load(other, sink).get_parameter("proj_out.bias")
+    assert sink.told
+    assert torch.equal(bias, exact(other).get_parameter("proj_out.bias"))
+    assert not torch.equal(bias, exact(weights).get_parameter("proj_out.bias"))
+
+
 def test_a_disk_without_room_is_told_before(weights, tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 5 * 10**8})
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)

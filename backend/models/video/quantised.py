@@ -20,6 +20,7 @@ this is worth, and who has the memory for Q5_0 is nearly at 8 bits.
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def load_four_bits(
     """Return a network with weights of 4 bits, on the CPU; they are made if they are not there.
 
     Args:
-        card: The model; its revision tells its weights from others.
+        card: The model.
         folder: Of the network as it was published.
         kind: Its class, one that diffusers loads from single files.
         dtype: What it works in.
@@ -104,7 +105,7 @@ def _kept(card: Card, folder: Path, kind: type[torch.nn.Module], report: Report)
 def _found_or_made(
     card: Card, folder: Path, kind: type[torch.nn.Module], home: Path, report: Report
 ) -> Path:
-    what = f"{card.id}\0{card.revision}\0{folder.name}\0{TYPE.name}\0{_RECIPE}"
+    what = json.dumps([card.id, card.revision, TYPE.name, _RECIPE, _traits(folder)])
     name = f"{card.id}.{folder.name}.{hashlib.sha256(what.encode()).hexdigest()[:16]}"
     for found in home.glob(f"{name}.*.gguf"):
         if found.name == f"{name}.{_digest(found)}.gguf":
@@ -203,6 +204,15 @@ def _round(matrix: torch.Tensor) -> np.ndarray:
         part = matrix[first : first + step].float().numpy()
         made[first : first + step] = gguf.quants.quantize(part, TYPE)
     return made
+
+
+def _traits(folder: Path) -> list[tuple[str, int, int]]:
+    """Return what tells weights from others: an artist's own folder may hold any, and others later.
+
+    Their contents would be hashed for as long as it takes to round them.
+    """
+    files = [*folder.glob("*.safetensors"), *folder.glob("*.json")]
+    return sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
 def _digest(file: Path) -> str:
