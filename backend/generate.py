@@ -47,6 +47,7 @@ def generate(
     on_event: Callable[[Event], None],
     should_stop: Callable[[], bool],
     load: Callable[..., Model] = load_model,
+    find: Callable[[Card], object] = weights_folder,
 ) -> Take:
     """Make a take of a shot, or finish one that was interrupted.
 
@@ -65,6 +66,8 @@ def generate(
             twice at a time. The end is the return or the exception.
         should_stop: Asked at every progress; True raises `Cancelled`.
         load: Called as `load(card, device=...)`; a worker keeps its model warm with it.
+        find: Called with each card whose weights are needed, before anything is made; it raises
+            where they are not here. For a `load` that has weights of its own.
 
     Returns:
         The record of the finished take, as in its `take.json`.
@@ -79,7 +82,7 @@ def generate(
     reader = ShotReader(shot, **(words or {}))
     make_plan(card, reader.shot, checked)
     for each in needed(card, checked):
-        weights_folder(each)
+        find(each)
     device = choose_device(device)
     check_memory(card, checked, device)
     card = as_installed(card)

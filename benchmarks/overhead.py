@@ -75,6 +75,7 @@ def measure(*, size: tuple[int, int], frames: int, steps: int, repeats: int) -> 
                 on_event=lambda event: None,
                 should_stop=lambda: False,
                 load=lambda card, *, device: model,
+                find=lambda card: None,
             )
 
         take = job("warm", steps=1)
