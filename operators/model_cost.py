@@ -19,10 +19,9 @@ import bpy
 
 from ..backend.connection import Connection
 from ..backend.errors import BackendError, SettingError
-from ..backend.models import rounded
 from ..backend.models.card import Card, Value
-from ..backend.models.machine import Machine, disk_free
-from ..backend.models.preflight import missing_bytes, preflight
+from ..backend.models.machine import Machine
+from ..backend.models.preflight import preflight_here
 from ..backend.models.weights import needed
 from ..backend.paths import ROOT
 from ..backend.rendezvous import read_server
@@ -32,6 +31,7 @@ from .interface import redraw_sidebars
 from .model_weights import Whose, shelf
 from .runner import runner
 from .task import Task
+from .this_machine import this_machine
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,6 @@ class Costs:
     """Remembers what was found of the machine, and what was said of each model and shot."""
 
     def __init__(self) -> None:
-        self._machine: Machine | None = None
         self._told: dict[tuple, str] = {}
         self._stored: Preferences | None = None
         self._task: Task[Machine | None] | None = None
@@ -69,7 +68,7 @@ class Costs:
         self._stored = stored
         if not bpy.app.background and not bpy.app.timers.is_registered(self._timer):
             bpy.app.timers.register(self._timer, first_interval=0.0, persistent=True)
-        if self._machine is None:
+        if this_machine.found is None:
             return ""
         missing = tuple(
             each
@@ -80,13 +79,8 @@ class Costs:
         key = (card.id, stored.data, names, size, frames, *sorted(settings.items()))
         if key not in self._told:
             asked = {"size": size, "frames": frames, "settings": settings}
-            self._told[key] = _reckon(card, self._machine, stored, missing=missing, **asked)
+            self._told[key] = _reckon(card, this_machine.found, stored, **asked)
         return self._told[key]
-
-    @property
-    def device(self) -> str | None:
-        """The torch device that a take would be made on, None while that is not known."""
-        return None if self._machine is None else self._machine.device
 
     def step(self) -> bool:
         """Look at the machine if it is time to; return whether that is going on."""
@@ -98,7 +92,7 @@ class Costs:
         elif self._task.done:
             task, self._task = self._task, None
             self._looked = time.monotonic()
-            self._machine, self._told = task.result(), {}
+            this_machine.found, self._told = task.result(), {}
         return self._task is not None
 
     def abandon(self) -> None:
@@ -107,25 +101,16 @@ class Costs:
             bpy.app.timers.unregister(self._timer)
 
     def _tick(self) -> float | None:
-        was = self._machine
+        was = this_machine.found
         going_on = self.step()
-        if self._machine is not was:
+        if this_machine.found is not was:
             redraw_sidebars("VIEW_3D")
         return _STEP_SECONDS if going_on else None
 
 
-def _reckon(
-    card: Card, machine: Machine, stored: Preferences, *, missing: tuple[Card, ...], **asked: object
-) -> str:
+def _reckon(card: Card, machine: Machine, stored: Preferences, **asked: object) -> str:
     try:
-        return preflight(
-            card,
-            machine,
-            download=sum(missing_bytes(each, stored.data) for each in missing),
-            disk_free=disk_free(stored.data),
-            rounded=rounded.size(stored.data, card),
-            **asked,
-        ).cost
+        return preflight_here(card, machine, stored.data, **asked).cost
     except SettingError as reason:
         return str(reason)
 

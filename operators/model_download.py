@@ -5,7 +5,7 @@ Blender reads an operator's properties from its annotations as they stand, so th
 """
 
 from bpy.props import BoolProperty, StringProperty
-from bpy.types import Context, Event
+from bpy.types import Context, Event, Operator
 
 from ..backend.errors import DepthshotError, ModelError
 from ..backend.models import find_download, hub, licences, removal
@@ -168,14 +168,30 @@ class DEPTHSHOT_OT_remove_weights(_AboutWeights):
         try:
             card = self.card(context)
             if not removal.is_kept(hub.home(stored.data), card):
-                raise ModelError(
-                    f"Depthshot has downloaded no weights of “{card.label}”; there is nothing to"
-                    " remove."
-                )
+                raise removal.nothing_kept(card)
         except DepthshotError as reason:
             self.report({"ERROR"}, str(reason))
             return {"CANCELLED"}
         return self.do(deleting(stored, card))
+
+
+class DEPTHSHOT_OT_copy_command(Operator):
+    """Puts the command that fetches these weights on the clipboard, for a terminal."""
+
+    bl_idname = "depthshot.copy_command"
+    bl_label = "Copy Command"
+    bl_options = {"INTERNAL"}
+
+    model: StringProperty(options={"SKIP_SAVE"})
+
+    def execute(self, context: Context) -> set[str]:
+        """Copy."""
+        try:
+            context.window_manager.clipboard = hub.command(find_download(self.model))
+        except DepthshotError as reason:
+            self.report({"ERROR"}, str(reason))
+            return {"CANCELLED"}
+        return {"FINISHED"}
 
 
 def gigabytes(card: Card) -> str:
@@ -195,4 +211,8 @@ def _why_not(context: Context) -> str | None:
     return why_no_backend(context)
 
 
-CLASSES = (DEPTHSHOT_OT_download_weights, DEPTHSHOT_OT_remove_weights)
+CLASSES = (
+    DEPTHSHOT_OT_download_weights,
+    DEPTHSHOT_OT_remove_weights,
+    DEPTHSHOT_OT_copy_command,
+)

@@ -34,9 +34,9 @@ from ..scene.session import check_scene, free_objects
 from ..scene.targets import chosen_place, find_target
 from .backend_place import check_elsewhere
 from .folders import check_takes_folder
-from .model_cost import costs
 from .model_weights import shelf
 from .pending import MOST_LETTERS
+from .this_machine import this_machine
 
 _PAGE = "in Edit > Preferences > Add-ons > Depthshot"
 
@@ -159,8 +159,8 @@ def _checked_values(scene: Scene, stored: Preferences) -> dict[str, Value]:
     frames, size = settings.frames, picture_size(scene.render)
     still = still_frame(scene) - frames.start
     plan_frames(card, values, size=size, count=len(frames), stills=(still,))
-    if stored.elsewhere is None and costs.device is not None:
-        check_memory(card, values, costs.device)
+    if stored.elsewhere is None and this_machine.found is not None:
+        check_memory(card, values, this_machine.found.device)
     return values
 
 

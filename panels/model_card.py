@@ -110,6 +110,8 @@ def _draw_weights(layout: UILayout, context: Context, card: Card, *, name: str) 
     if here is Whose.NOBODY and (named or not card.revision):
         icon = "ERROR" if named else "INFO"
         paragraph(layout, context, f"{name}{weights.trouble}", icon=icon)
+        if not named:
+            layout.operator("depthshot.copy_command", icon="COPYDOWN").model = card.id
         return
     kept = removal.is_kept(hub.home(stored.data), card)
     if here is Whose.NOBODY:

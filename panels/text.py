@@ -20,7 +20,8 @@ def paragraph(
     Of more lines than `most` the last one says how many words are left.
     """
     column = layout.column(align=True)
-    lines = textwrap.wrap(text, letters(context))
+    # A command that is broken at its hyphens cannot be read.
+    lines = textwrap.wrap(text, letters(context), break_on_hyphens=False)
     if most is not None and len(lines) > most:
         left = sum(len(line.split()) for line in lines[most - 1 :])
         lines[most - 1 :] = [f"… and {left} more words"]

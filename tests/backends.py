@@ -81,11 +81,11 @@ def all_events(following: JobEvents) -> list[Event]:
 
 
 def frame_files(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every picture and mask of a take, by path."""
+    """Return the bytes of every picture and mask of a take, by path; none without a folder."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for kind in ("frames", "mask")
-        for path in sorted((folder / kind).iterdir())
+        for path in sorted((folder / kind).glob("*"))
     }
 
 

@@ -84,10 +84,10 @@ def show_model(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(_to_json(card, data) | cost(card))
         return 0
-    link = f", {card.hub.licence_url}" if card.hub else ""
+    links = (card.hub.licence_url, *card.hub.further) if card.hub else ()
     _print(f"{card.id}  {card.label}")
     _print(f"    {card.summary}")
-    _print(f"    licence    {card.licence}{link}")
+    _print(f"    licence    {', '.join((card.licence, *links))}")
     if card.hub is not None:
         gated = ", given to accounts that asked" if card.hub.gated else ""
         revision = f"revision {card.revision}" if card.revision else "no revision checked"
@@ -147,13 +147,13 @@ def remove_model(options: argparse.Namespace) -> int:
     was_kept = removal.is_kept(home, card)
     freed = removal.remove(home, card) if was_kept else 0
     folder = installed(card, data=data)
+    if not was_kept and folder is None:
+        raise removal.nothing_kept(card)
     if options.json:
         _print_json({"removed_bytes": freed, "installed": None if folder is None else str(folder)})
         return 0
     if was_kept:
         _print(f"The weights of '{card.id}' are removed; {hub.gigabytes(freed)} are free again.")
-    elif folder is None:
-        _print(f"The weights of '{card.id}' are not on this computer.")
     if folder is not None:
         _print(f"Those in {folder} are not Depthshot's and stay.")
     return 0
@@ -183,10 +183,11 @@ def _preflights(options: argparse.Namespace, data: Path) -> Callable[[Card], dic
     """Return what gives a card's "preflight", nothing where it was not asked for."""
     if not options.preflight:
         return lambda card: {}
-    from .preflight import looked, told  # late: looking takes seconds
+    from ..models.preflight import preflight_here
+    from .preflight import looked  # late: looking takes seconds
 
     machine = looked()
-    return lambda card: {"preflight": told(card, machine, data).to_json()}
+    return lambda card: {"preflight": preflight_here(card, machine, data).to_json()}
 
 
 def _state(card: Card, data: Path) -> str:
@@ -214,7 +215,9 @@ def _uses(card: Card) -> list[str]:
 def _print_settings(card: Card) -> None:
     for setting in card.settings:
         default = json.dumps(setting.default).strip('"')
-        _print(f"    --set {setting.name}={default}  {setting.help}")
+        seldom = ", under Advanced" if setting.advanced else ""
+        _print(f"    --set {setting.name}={default}  ({setting.wanted})")
+        _print(f"        {setting.label}{seldom}: {setting.help}")
 
 
 def _print_json(value: object) -> None:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import SettingError
-from ..models import cards, find_card, rounded
-from ..models.card import Card
-from ..models.machine import Machine, disk_free, look
-from ..models.preflight import Preflight, missing_bytes, preflight
+from ..models import cards, find_card
+from ..models.machine import Machine, look
+from ..models.preflight import preflight_here
 from ..paths import default_data_dir, full_path
 from ..wire import read_shot
 from .given import given_settings, shot_folder
@@ -48,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
         size, frames = shot.size, shot.frames
     machine, data = looked(), full_path(options.data or default_data_dir())
     found = [
-        told(card, machine, data, size=size, frames=frames, settings=settings) for card in chosen
+        preflight_here(card, machine, data, size=size, frames=frames, settings=settings)
+        for card in chosen
     ]
     if options.json:
         numbers = {"machine": machine.to_json(), "preflight": [each.to_json() for each in found]}
@@ -66,23 +65,3 @@ def looked() -> Machine:
 
     quiet_libraries()
     return look()
-
-
-def told(
-    card: Card,
-    machine: Machine,
-    data: Path,
-    *,
-    settings: Mapping[str, object] | None = None,
-    **asked: object,
-) -> Preflight:
-    """Return what a card's model would cost with the weights that are in a data folder."""
-    return preflight(
-        card,
-        machine,
-        download=missing_bytes(card, data, settings),
-        disk_free=disk_free(data),
-        rounded=rounded.size(data, card),
-        settings=settings,
-        **asked,
-    )

@@ -21,8 +21,12 @@ def cards() -> tuple[Card, ...]:
     return tuple(card for family in FAMILIES for card in family.CARDS)
 
 
-def find_card(model: str) -> Card:
+def find_card(model: str, *, further: tuple[str, ...] = ()) -> Card:
     """Return the card with the id `model`.
+
+    Args:
+        model: The id.
+        further: Ids that work as well where this is asked, for the message.
 
     Raises:
         SettingError: there is no such model; the message lists those there are.
@@ -30,7 +34,7 @@ def find_card(model: str) -> Card:
     for card in cards():
         if card.id == model:
             return card
-    known = ", ".join(card.id for card in cards())
+    known = ", ".join((*(card.id for card in cards()), *further))
     raise SettingError(f"There is no model '{model}'; there are: {known}.")
 
 
@@ -43,7 +47,7 @@ def find_download(model: str) -> Card:
     for card in cards():
         if card.fast is not None and card.fast_card.id == model:
             return card.fast_card
-    return find_card(model)
+    return find_card(model, further=tuple(card.fast_card.id for card in cards() if card.fast))
 
 
 def load_model(card: Card, *, device: str) -> Model:

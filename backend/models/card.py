@@ -39,6 +39,7 @@ class Hub:
         bytes: Size of these files together.
         licence_url: Where the licence can be read that has to be accepted.
         gated: Whether the owner gives them only to accounts that asked.
+        further: Pages of other licences that parts of them are under.
     """
 
     repository: str
@@ -46,12 +47,14 @@ class Hub:
     bytes: int
     licence_url: str
     gated: bool = False
+    further: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON object of this source."""
         return {
             "repository": self.repository,
             "licence_url": self.licence_url,
+            "further_licences": list(self.further),
             "gated": self.gated,
         }
 

@@ -199,8 +199,8 @@ class Source:
 def offline(card: Card) -> ModelError:
     """Return the error for a download that was asked for while offline."""
     return ModelError(
-        f"The weights of '{card.id}' are not on this computer and HF_HUB_OFFLINE forbids to fetch"
-        " them; take it away, or bring the weights from another computer."
+        f"The weights of '{card.id}' are not on this computer, and HF_HUB_OFFLINE forbids to"
+        " fetch them; unset that variable, or bring the weights from another computer."
     )
 
 

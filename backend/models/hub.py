@@ -91,10 +91,16 @@ def find_weights(card: Card, *, data: Path | None = None) -> Path:
 def unpinned(card: Card) -> ModelError:
     """Return the error of a card whose repository has no revision that was checked."""
     return ModelError(
-        f"No revision of '{card.hub.repository}' was checked with this version of Depthshot, so it"
-        f" is not downloaded; fetch it yourself (`hf download {card.hub.repository} --local-dir"
-        f" FOLDER`), and name the folder in {variable(card.id)}."
+        f"'{card.id}' is not downloaded by Depthshot; fetch it with `{command(card)}`, and name"
+        f" that folder in {variable(card.id)}."
     )
+
+
+def command(card: Card) -> str:
+    """Return what fetches a card's weights with the hub's own tools, into FOLDER."""
+    # Of a repository with much else the one file, where it is one.
+    single = [] if "model_index.json" in card.hub.files else card.hub.files
+    return " ".join(("hf download", card.hub.repository, *single, "--local-dir FOLDER"))
 
 
 def gigabytes(size: int) -> str:

@@ -7,16 +7,19 @@ it has is given.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ..errors import SettingError
 from . import hub
+from . import rounded as four_bits
 from .card import Card, Value
 from .machine import Machine
+from .machine import disk_free as free_bytes
 from .memory import (
     AUTO,
+    HALF,
     MARGIN,
-    ON_CPU,
     MemoryPlan,
     Need,
     check_memory,
@@ -28,11 +31,9 @@ from .memory import (
 )
 from .plan import plan_frames
 from .speeds import rate_of, video_seconds
-from .weights import installed
+from .verdict import NOT_HERE, TOO_LARGE, fitting, lacking, lacking_disk
+from .weights import installed, is_named, needed, trouble
 
-FITS, OFFLOADED = "fits", "fits with offload"
-TOO_LARGE, NOT_HERE, UNKNOWN = "does not fit", "needs download", "not known"
-_FREE_DISK = 1_000_000_000  # left over by a download, as `pull` wants it
 _ANY_SIZE, _ANY_FRAMES = (832, 480), 81  # where a card names none
 
 
@@ -49,7 +50,7 @@ class Preflight:
         device: What it would work on.
         memory_plan: Id of the memory plan that was chosen, that it would take, or of the leanest;
             "" for a model that needs none.
-        need: Bytes that this plan needs.
+        need: Bytes that this plan needs, with `MARGIN` to spare; the sentences say the same.
         vram_free: Bytes of the GPU's memory that were free; None without a GPU.
         ram_free: The same of the computer's.
         disk_free: The same of the disk with the data folder.
@@ -90,6 +91,7 @@ def preflight(
     download: int,
     disk_free: int,
     rounded: int = 0,
+    trouble: str = "",
     size: tuple[int, int] | None = None,
     frames: int | None = None,
     settings: Mapping[str, object] | None = None,
@@ -102,6 +104,7 @@ def preflight(
         download: Bytes of its weights that are not here, see `missing_bytes`.
         disk_free: Free bytes where they would go.
         rounded: Bytes of its weights of 4 bits that are kept there.
+        trouble: Why Depthshot does not download them, a sentence; "" where it does, or did.
         size: Width and height of the shot; None for the model's own.
         frames: Of the shot; None for as many as the model makes at once.
         settings: As for a job; the card's defaults stand for the rest.
@@ -110,13 +113,12 @@ def preflight(
         SettingError: the settings do not fit the card, or the shot.
     """
     checked = card.check_settings(settings or {})
-    made = plan_frames(
-        card,
-        checked,
-        size=size or card.native_size or _ANY_SIZE,
-        count=frames or card.frame_rule.most or _ANY_FRAMES,
-        stills=(0,),
-    )
+    shot = {
+        "size": size or card.native_size or _ANY_SIZE,
+        "count": frames or card.frame_rule.most or _ANY_FRAMES,
+        "stills": (0,),
+    }
+    made = plan_frames(card, checked, **shot)
     windows = tuple(len(window.frames) for window in made.windows)
     work = {"size": made.fit.model, "frames": max(windows)}
     gpu = machine.gpus[0] if machine.gpus else None
@@ -126,35 +128,41 @@ def preflight(
     if plan is None:
         chosen = choose_plan(card, machine.device, **work, **free)
         plan = chosen or _leanest(card, machine.device, work, free)
-    need = estimate(card, plan, **work)
+    need = _with_margin(estimate(card, plan, **work))
     seconds = None
     if gpu is not None and (rate := rate_of(gpu.name)) is not None:
         forwards = _forwards(card, checked)
         seconds = video_seconds(
             card, plan, size=work["size"], windows=windows, forwards=forwards, rate=rate
         )
-    first = ""
-    verdict, cost = (
-        TOO_LARGE,
-        _lacking(
-            machine,
-            plan,
-            need,
-            download=download,
-            made=max(0, kept_on_disk(card, plan) - rounded),
-            disk_free=disk_free,
-        ),
+    first = last = ""
+    if trouble:
+        first = f"{trouble} "
+    elif download:
+        first = f"{hub.gigabytes(download)} to download first ({card.licence}). "
+    lesser = (
+        ""
+        if need.fits(vram=free["vram"], ram=free["ram"])
+        else _lesser(card, checked, machine, shot)
     )
-    if not cost:
-        verdict, cost = _fitting(card, machine, plan, need=need, seconds=seconds)
-        if download:
-            verdict = NOT_HERE
-            first = f"{_gigabytes(download)} to download first ({card.licence}). "
+    if cost := lacking(machine, plan, need, lesser=lesser):
+        verdict = TOO_LARGE
+        if first and not trouble:
+            first, last = "", f" {hub.gigabytes(download)} would have to be downloaded first."
+    elif cost := lacking_disk(
+        download=0 if trouble else download,
+        made=max(0, kept_on_disk(card, plan) - rounded),
+        disk_free=disk_free,
+    ):
+        verdict, first = TOO_LARGE, f"{trouble} " if trouble else ""
+    else:
+        verdict, cost = fitting(card, machine, plan, need=need, seconds=seconds)
+        verdict = NOT_HERE if first else verdict
     cost = f"{cost} {machine.trouble}".rstrip()
     return Preflight(
         model=card.id,
         verdict=verdict,
-        sentence=first + cost,
+        sentence=first + cost + last,
         cost=cost,
         device=machine.device,
         memory_plan=plan.id if card.parts else "",
@@ -171,13 +179,66 @@ def preflight(
     )
 
 
+def preflight_here(
+    card: Card,
+    machine: Machine,
+    data: Path,
+    *,
+    settings: Mapping[str, object] | None = None,
+    **asked: object,
+) -> Preflight:
+    """Return the same for the weights that are in a data folder, or where the environment says.
+
+    Args:
+        card: The card.
+        machine: What the computer has.
+        data: The data folder.
+        settings: As for a job.
+        **asked: `size` and `frames` of the shot.
+
+    Raises:
+        SettingError: as `preflight`.
+    """
+    wanted = needed(card, card.check_settings(settings or {}))
+    lacks = [each for each in wanted if installed(each, data=data) is None]
+    foreign = [each for each in lacks if is_named(each) or not each.revision]
+    return preflight(
+        as_on_disk(card, data),
+        machine,
+        download=sum(_missing(each, data) for each in lacks),
+        disk_free=free_bytes(data),
+        rounded=four_bits.size(data, card),
+        trouble=trouble(foreign[0], data=data) if foreign else "",
+        settings=settings,
+        **asked,
+    )
+
+
+def as_on_disk(card: Card, data: Path) -> Card:
+    """Return the card with networks as small as those on the disk, where these are far smaller.
+
+    A network that has less than a byte for each of its parameters is another one: somebody tries
+    the way with small weights.
+    """
+    folder = None if card.hub is None else installed(card, data=data)
+    if folder is None:
+        return card
+    parts = []
+    for part in card.parts:
+        files = (folder / part.name).glob("*.safetensors")
+        size = sum(file.stat().st_size for file in files)
+        small = 0 < size < part.parameters
+        parts.append(replace(part, parameters=size // HALF) if small else part)
+    return replace(card, parts=tuple(parts))
+
+
 def missing_bytes(card: Card, data: Path, settings: Mapping[str, object] | None = None) -> int:
     """Return how many bytes of a card's weights are still to be downloaded, about.
 
     Among them what its setting `fast` takes, if it is on in `settings`.
     """
-    fast = _is_fast(card, card.check_settings(settings or {}))
-    return sum(_missing(each, data) for each in ((card, card.fast_card) if fast else (card,)))
+    wanted = needed(card, card.check_settings(settings or {}))
+    return sum(_missing(each, data) for each in wanted)
 
 
 def _missing(card: Card, data: Path) -> int:
@@ -210,80 +271,37 @@ def _leanest(card: Card, device: str, work: dict, free: dict[str, int]) -> Memor
     return min(plans_for(device, card), key=lack)
 
 
-def _lacking(
-    machine: Machine, plan: MemoryPlan, need: Need, *, download: int, made: int, disk_free: int
-) -> str:
-    """Return what there is too little of, in a sentence with the way out; "" for nothing."""
-    if machine.gpus and need.vram * MARGIN > machine.gpus[0].vram_free:
-        gpu = machine.gpus[0]
-        way_out = (
-            "close other programs that use the GPU"
-            if need.vram * MARGIN <= gpu.vram
-            else "take a smaller model or working size, or shorter windows"
-        )
-        return (
-            f"Does not fit: with “{plan.label}” it needs"
-            f" {_gigabytes(need.vram * MARGIN)} of the GPU's memory, and"
-            f" {_gigabytes(gpu.vram_free)} of {_gigabytes(gpu.vram)} are free; {way_out}."
-        )
-    if need.ram * MARGIN > machine.ram_free:
-        way_out = (
-            "close other programs"
-            if need.ram * MARGIN <= machine.ram
-            else "take a smaller model or working size"
-        )
-        return (
-            f"Does not fit: it needs {_gigabytes(need.ram * MARGIN)} of the computer's memory, and"
-            f" {_gigabytes(machine.ram_free)} of {_gigabytes(machine.ram)} are free; {way_out}."
-        )
-    if download and download + _FREE_DISK > disk_free:
-        return (
-            f"Does not fit: {_gigabytes(download)} have to be downloaded, and"
-            f" {_gigabytes(disk_free)} are free on the disk; make room, or choose another data"
-            " folder."
-        )
-    if made and download + made + _FREE_DISK > disk_free:
-        return (
-            f"Does not fit: weights of 4 bits take {_gigabytes(made)}, and"
-            f" {_gigabytes(max(0, disk_free - download))} are free on the disk for them; make room,"
-            " or choose another data folder."
-        )
-    return ""
+def _with_margin(need: Need) -> Need:
+    return Need(int(need.vram * MARGIN), int(need.ram * MARGIN), need.disk)
 
 
-def _fitting(
-    card: Card, machine: Machine, plan: MemoryPlan, *, need: Need, seconds: float | None
-) -> tuple[str, str]:
-    """Return the verdict and the sentence of what lacks nothing."""
-    if not need.ram:
-        if card.parts:
-            return UNKNOWN, "How much memory it needs is not known."
-        return FITS, "Fits: it takes little memory."
-    if plan is ON_CPU:
-        return FITS, (
-            f"Fits into {_gigabytes(need.ram)} of the computer's memory, but without a GPU a video"
-            " takes hours or days."
-        )
-    verdict = OFFLOADED if plan.offload else FITS
-    free = machine.gpus[0].vram_free
-    time = "how long it takes is not known" if seconds is None else f"about {_duration(seconds)}"
-    return verdict, (
-        f"{verdict.capitalize()} ({_lower(plan.label)}): {_gigabytes(need.vram)} of"
-        f" {_gigabytes(free)} of the GPU's free memory, {time}; these are estimates."
+def _lesser(card: Card, settings: dict[str, Value], machine: Machine, shot: dict) -> str:
+    """Return what could be set so that it fits once all memory is free; "" for nothing."""
+    vram = machine.gpus[0].vram if machine.gpus else 0
+
+    def fits(**changed: Value) -> bool:
+        try:
+            made = plan_frames(card, settings | changed, **shot)
+        except SettingError:
+            return False
+        work = {"size": made.fit.model, "frames": max(len(each.frames) for each in made.windows)}
+        return choose_plan(card, machine.device, **work, vram=vram, ram=machine.ram) is not None
+
+    if fits():  # by another plan than the one that was chosen
+        return "set 'memory' to auto"
+    known = {setting.name: setting for setting in card.settings}
+    sizes = known["size"].choices if "size" in known else ()
+    for size in sizes:
+        if fits(size=size):
+            return f"set 'size' to {size}"
+    rule, overlap = card.frame_rule, int(settings.get("overlap", card.overlap))
+    windows = range(
+        int(settings.get("window", 0)) - rule.multiple, overlap + rule.multiple, -rule.multiple
     )
-
-
-def _lower(label: str) -> str:
-    return label[0].lower() + label[1:]
-
-
-def _gigabytes(size: float) -> str:
-    return f"{size / 1e9:.1f} GB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
+    for window in windows:
+        if fits(window=window):
+            return f"set 'window' to {window}"
+    for size in sizes if windows else ():
+        if fits(size=size, window=windows[-1]):
+            return f"set 'size' to {size} and 'window' to {windows[-1]}"
+    return ""

@@ -26,6 +26,13 @@ def is_kept(home: Path, card: Card) -> bool:
     )
 
 
+def nothing_kept(card: Card) -> ModelError:
+    """Return the error for weights to be removed of which nothing is in Depthshot's folder."""
+    return ModelError(
+        f"Depthshot has downloaded no weights of “{card.label}”; there is nothing to remove."
+    )
+
+
 def remove(home: Path, card: Card) -> int:
     """Remove a card's weights from Depthshot's folder; returns how many bytes are free again.
 

@@ -53,7 +53,7 @@ class Setting:
         if fits and kind is str:
             fits = converted in self.choices
         if not fits:
-            raise SettingError(f"'{self.name}' must be {self._wanted()}, not {quoted(value)}.")
+            raise SettingError(f"'{self.name}' must be {self.wanted}, not {quoted(value)}.")
         return converted
 
     def to_json(self) -> dict[str, object]:
@@ -77,7 +77,9 @@ class Setting:
             value["advanced"] = True
         return value
 
-    def _wanted(self) -> str:
+    @property
+    def wanted(self) -> str:
+        """What it may be, in words: "a number from 0 to 1"."""
         if isinstance(self.default, bool):
             return "true or false"
         if isinstance(self.default, str):

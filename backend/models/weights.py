@@ -65,6 +65,11 @@ def _named(card: Card, folder: Path) -> Path:
     return folder
 
 
+def is_named(card: Card) -> bool:
+    """Whether the environment names a folder of weights of a card."""
+    return bool(os.environ.get(variable(card.id)))
+
+
 def needed(card: Card, settings: Mapping[str, object]) -> tuple[Card, ...]:
     """Return the cards whose weights have to be there for a take with these settings."""
     cards = (card, card.fast_card) if card.fast is not None and settings.get("fast") else (card,)

@@ -23,10 +23,9 @@ from ..formats import PNG8, check_written
 from ..job_row import Job
 from ..jobs import JobStore
 from ..marks import software
-from ..models import cards, find_card, rounded
-from ..models.machine import disk_free
+from ..models import cards, find_card
 from ..models.memory import check_memory
-from ..models.preflight import missing_bytes, preflight
+from ..models.preflight import preflight_here
 from ..models.weights import needed, weights_folder
 from ..paths import default_data_dir
 from ..take import DEPTHS, FRAMES, MASKS, PREVIEW_FILE, SHOWN, SHOWN_MASKS, TAKE_FILE, frame_name
@@ -154,16 +153,13 @@ def preflight_model(
     machine = service.lanes.machine()
     if machine is None:
         raise HTTPException(503, "This backend does not know its devices yet; try again soon.")
-    data, asked = default_data_dir(), _settings(settings)
-    found = preflight(
+    found = preflight_here(
         card,
         machine,
-        download=missing_bytes(card, data, asked),
-        disk_free=disk_free(data),
-        rounded=rounded.size(data, card),
+        default_data_dir(),
         size=None if width is None or height is None else (width, height),
         frames=frames,
-        settings=asked,
+        settings=_settings(settings),
     )
     return PreflightAnswer(**found.to_json(), machine=machine.to_json())
 

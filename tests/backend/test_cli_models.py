@@ -91,7 +91,8 @@ def test_from_the_licence_to_weights_and_back(run, tmp_path, served):
 
     removed = run("remove", "tiny-video")
     assert "are removed" in removed.stdout and not folder.exists()
-    assert "not on this computer" in run("remove", "tiny-video").stdout
+    again = run("remove", "tiny-video", status=1).stderr
+    assert again.startswith("Depthshot has downloaded no weights of “Tiny video”; there is nothing")
     run("pull", "tiny-video")  # the licence is known
 
 
@@ -155,7 +156,27 @@ def test_models_that_ship_say_so(run):
     assert shown["installed_bytes"] > 1_000_000
     assert "nothing to pull" in run("pull", "draft", status=1).stderr
     assert "nothing to remove" in run("remove", "draft", status=1).stderr
-    assert "There is no model 'nope'" in run("show", "nope", status=2).stderr
+    for asked in ("show", "pull", "remove"):
+        refused = run(asked, "nope", status=2).stderr
+        assert refused.startswith("There is no model 'nope'; there are: draft, projection, wan-")
+        assert "wan-vace-1.3b-fast, wan-vace-14b-fast" in refused
+
+
+def test_what_can_be_set_is_shown_as_the_panel_names_it(run):
+    shown = run("show", "wan-vace-1.3b").stdout
+    assert "--set guidance_mode=both  (one of both, projection, depth)\n        Guide: " in shown
+    assert "--set steps=50  (a whole number from 1 to 200)\n        Steps: " in shown
+    assert "--set fast=false  (true or false)\n        4 steps: " in shown
+    assert "Feather, under Advanced: " in shown
+
+
+def test_what_is_not_downloaded_says_so_with_every_licence(run):
+    shown = run("show", "sana-wm").stdout
+    assert "https://ai.google.dev/gemma/terms" in shown
+    assert "not downloaded by Depthshot: 20.8 GB" in shown and "to download" not in shown
+    assert "hf download Efficient-Large-Model/SANA-WM_bidirectional-diffusers --local-dir" in shown
+    listed = run("list").stdout
+    assert "not downloaded by Depthshot: 20.8 GB, named in DEPTHSHOT_SANA_WM_WEIGHTS" in listed
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

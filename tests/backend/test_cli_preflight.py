@@ -115,7 +115,7 @@ def test_a_plan_tells_of_words_weights_and_what_has_no_effect(run, make_shot, tm
     assert "Words The prompt has 600 words, the negative one 0. The model reads 512 tokens" in told
     assert "what is beyond is left out" in told
     assert "Weights The weights of 'wan-vace-1.3b' (19.0 GB) are not on this computer" in told
-    assert "Weights No revision of 'Kijai/WanVideo_comfy' was checked" in told
+    assert "Weights 'wan-vace-1.3b-fast' is not downloaded by Depthshot; fetch it with `hf" in told
     assert "'feather' has no effect while 'lock' is 0" in told
     assert "is a file of Blender" in run("plan", tmp_path / "demo.blend", status=1)
 

@@ -8,8 +8,8 @@ import re
 import bpy
 import pytest
 from bl_ext.devrepo.depthshot.backend.models.machine import Machine
-from bl_ext.devrepo.depthshot.operators.model_cost import costs
 from bl_ext.devrepo.depthshot.operators.runner import runner
+from bl_ext.devrepo.depthshot.operators.this_machine import this_machine
 from bl_ext.devrepo.depthshot.preferences import EXTENSION
 from bl_ext.devrepo.depthshot.scene import compat
 
@@ -72,7 +72,7 @@ def large(scene, folder):
     """A model is chosen whose weights are not here, and told more than a field has room for."""
     views.moving_camera(scene)
     scene.depthshot.model = "wan-vace-1.3b"
-    costs._machine = Machine(gpus=(), ram=32_000_000_000, ram_free=24_000_000_000)
+    this_machine.found = Machine(gpus=(), ram=32_000_000_000, ram_free=24_000_000_000)
     scene.depthshot.prompt = "a quiet street at dusk, warm light in the windows, wet stones " * 3
 
 
@@ -93,7 +93,7 @@ def python(stored, tmp_path):
     stored.data_folder = str(tmp_path / "data")
     stored.backend_python = str(tmp_path / "python")
     yield tmp_path / "python"
-    runner._generation = costs._machine = None
+    runner._generation = this_machine.found = None
 
 
 def in_every_state(folder):

@@ -19,9 +19,9 @@ from bl_ext.devrepo.depthshot.backend.models.weights import variable
 from bl_ext.devrepo.depthshot.backend.paths import ROOT
 from bl_ext.devrepo.depthshot.backend.take import verify_take
 from bl_ext.devrepo.depthshot.operators.generation import Outcome
-from bl_ext.devrepo.depthshot.operators.model_cost import costs
 from bl_ext.devrepo.depthshot.operators.model_weights import Whose, shelf
 from bl_ext.devrepo.depthshot.operators.request import read_request, why_not
+from bl_ext.devrepo.depthshot.operators.this_machine import this_machine
 from bl_ext.devrepo.depthshot.panels import sequencer, sidebar
 from bl_ext.devrepo.depthshot.preferences import preferences
 
@@ -172,7 +172,7 @@ def test_settings_that_do_not_go_together_are_told_before_a_capture(large, tiny,
     group.window, group.overlap = 9, "13"
     assert "set 'window' higher or 'overlap' lower" in why_not(bpy.context)
     group.window, group.memory = 81, "fp8"
-    monkeypatch.setattr(costs, "_machine", Machine((), 10**11, 10**11))
+    monkeypatch.setattr(this_machine, "found", Machine((), 10**11, 10**11))
     assert "'fp8' is not for the device 'cpu'; set 'memory' to auto" in why_not(bpy.context)
     with pytest.raises(SettingError, match="is not for the device 'cpu'"):
         read_request(bpy.context)
@@ -230,9 +230,12 @@ def test_what_makes_it_need_few_steps_is_asked_for_where_that_is_set(
     assert fast.hub.repository in why_not(bpy.context)
     with pytest.raises(ModelError, match=fast.hub.repository):
         read_request(bpy.context)
-    assert "Wan VACE 1.3B, 4 steps: No revision of" in _said()
-    assert _offered() == [], "what has no revision that was checked is not downloaded"
-    with pytest.raises(RuntimeError, match="No revision of"):
+    assert "Wan VACE 1.3B, 4 steps: 'wan-vace-1.3b-fast' is not downloaded" in _said()
+    assert _offered() == ["depthshot.copy_command"], "no revision was checked"
+    bpy.ops.depthshot.copy_command(model=fast.id)
+    command = f"hf download {fast.hub.repository} {fast.hub.files[0]} --local-dir FOLDER"
+    assert bpy.context.window_manager.clipboard in (command, ""), "without a window there is none"
+    with pytest.raises(RuntimeError, match="is not downloaded by Depthshot"):
         bpy.ops.depthshot.download_weights(model=fast.id, accept=True)
     monkeypatch.setenv(variable(fast.id), str(tmp_path))
     assert f"{fast.hub.files[0]} is missing" in why_not(bpy.context)

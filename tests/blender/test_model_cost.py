@@ -1,19 +1,21 @@
 """What a large model needs, in the panel: found out in a thread, reckoned for the shot."""
 
 import dataclasses
+import json
 import time
 from pathlib import Path
 
 import bpy
 import pytest
-from bl_ext.devrepo.depthshot.backend.models import find_card
+from bl_ext.devrepo.depthshot.backend.models import find_card, hub, preflight
 from bl_ext.devrepo.depthshot.operators import model_cost
 from bl_ext.devrepo.depthshot.operators.model_cost import Costs
-from bl_ext.devrepo.depthshot.operators.model_weights import Weights, Whose
+from bl_ext.devrepo.depthshot.operators.this_machine import this_machine
 from bl_ext.devrepo.depthshot.panels import model_cost as panel
 from bl_ext.devrepo.depthshot.preferences import preferences
 
 from tests.blender.drawings import draw, in_a_sidebar
+from tests.hubs import safetensors
 from tests.waiting import wait_until
 
 LARGE = "wan-vace-1.3b"
@@ -33,6 +35,7 @@ def stored(checkout_python, tmp_path):
 @pytest.fixture
 def costs(monkeypatch, stored):
     fresh = Costs()
+    monkeypatch.setattr(this_machine, "found", None)
     monkeypatch.setattr(panel, "costs", fresh)
     monkeypatch.setattr(panel, "preferences", lambda _: stored)
     return fresh
@@ -74,11 +77,18 @@ def test_the_panel_shows_it_below_a_large_model_alone(empty_scene, costs):
 def test_weights_that_have_come_change_what_is_told(costs, stored, monkeypatch):
     told(costs, stored)
     wait(costs)
-    huge = dataclasses.replace(costs._machine, ram=10**12, ram_free=10**12)
-    monkeypatch.setattr(costs, "_machine", huge)
-    monkeypatch.setattr(model_cost, "disk_free", lambda _: 10**9)
+    huge = dataclasses.replace(this_machine.found, ram=10**12, ram_free=10**12)
+    monkeypatch.setattr(this_machine, "found", huge)
+    monkeypatch.setattr(preflight, "free_bytes", lambda _: 10**9)
     assert told(costs, stored).startswith("Does not fit: 19.0 GB have to be downloaded")
-    monkeypatch.setattr(model_cost.shelf, "look", lambda *_: Weights(Whose.OURS))
+    card = find_card(LARGE)
+    folder = hub.snapshot_folder(hub.home(stored.data), card)
+    for part in card.parts:
+        (folder / part.name).mkdir(parents=True)
+        (folder / part.name / "config.json").write_text("{}")
+        (folder / part.name / "model.safetensors").write_bytes(safetensors(b"weights"))
+    index = {part.name: ["diffusers", "Some"] for part in card.parts}
+    (folder / "model_index.json").write_text(json.dumps(index))
     assert told(costs, stored).startswith("Fits")
 
 

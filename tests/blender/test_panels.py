@@ -55,7 +55,8 @@ def test_a_models_settings_are_drawn_from_its_card(empty_scene, card):
     usual = [setting.name for setting in card.settings if not setting.advanced]
     seed = ["seed"] if card.takes_seed else []
     words = ["prompt", "negative_prompt"] if card.takes_prompt else []
-    assert drawn == ["model", *words, *usual, *seed]
+    free = ["free"] if "lock" in card.guides else []
+    assert drawn == ["model", *words, *usual, *free, *seed]
     advanced = [setting.name for setting in card.settings if setting.advanced]
     panel = model_card.DEPTHSHOT_PT_advanced
     assert panel.poll(bpy.context) == bool(advanced)

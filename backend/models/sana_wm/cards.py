@@ -108,6 +108,7 @@ CARDS = (
             # Reckoned from the parameters: transformer and VAE in 32 bits, text encoder in 16.
             bytes=20_770_000_000,
             licence_url=f"https://huggingface.co/{_REPOSITORY}",
+            further=("https://ai.google.dev/gemma/terms",),
         ),
         # Counted on the meta device: 598 000 values of 32 bits with guidance, which makes both
         # halves at once; its attention stays in 32 bits, so half as many again for weights of 16.

@@ -75,7 +75,7 @@ MEMORY = Setting(
     label="Memory",
     default=AUTO,
     help="How the model is held: 'auto' takes the fastest way that fits, and a smaller one should"
-    " the memory run out; the further down the list, the less memory and the slower.",
+    " the memory run out. The others from the fastest to the one that needs the least memory.",
     choices=(AUTO, *(plan.id for plan in GPU_PLANS if plan.bits > FOUR)),
     advanced=True,
 )
