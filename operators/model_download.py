@@ -176,13 +176,21 @@ class DEPTHSHOT_OT_remove_weights(_AboutWeights):
 
 
 class DEPTHSHOT_OT_copy_command(Operator):
-    """Puts the command that fetches these weights on the clipboard, for a terminal."""
+    """Copy the command that fetches the weights of a model."""
 
     bl_idname = "depthshot.copy_command"
     bl_label = "Copy Command"
+    bl_description = (
+        "Put the command that fetches these weights with the hub's own tools on the clipboard, to"
+        " be pasted into a terminal"
+    )
     bl_options = {"INTERNAL"}
 
-    model: StringProperty(options={"SKIP_SAVE"})
+    model: StringProperty(
+        name="Model",
+        description="Id of the model whose weights are meant, or of what makes it need few steps",
+        options={"SKIP_SAVE"},
+    )
 
     def execute(self, context: Context) -> set[str]:
         """Copy."""
