@@ -29,7 +29,7 @@ from . import kept
 from .camera import CameraFacts, Picture, wire_camera
 from .child_process import ChildProcess
 from .drivers import broken_drivers
-from .guides import FLOW, GUIDES, LOCK, Guide
+from .guides import Guide, wanted
 from .session import check_scene, find_scene, lost_images, read_picture, save_copy, scripts_allowed
 from .settings import CaptureSettings
 from .worn_takes import worn_marks, worn_notes, worn_takes
@@ -86,6 +86,7 @@ class Capture:
         self.warnings: list[str] = []
         self.save_seconds = 0.0
         self.reused = False
+        self._guides = wanted(flow=settings.with_flow, lock=settings.free is not None)
         self._picture = picture
         self._fps = fps
         self._cache = cache
@@ -234,21 +235,13 @@ class Capture:
         self.warnings += worn_notes(worn)
         self._still_mark = strongest(worn_marks(worn))
 
-    def _guides(self) -> list[Guide]:
-        left_out = set()
-        if not self.settings.with_flow:
-            left_out.add(FLOW)
-        if self.settings.free is None:
-            left_out.add(LOCK)
-        return [guide for guide in GUIDES if guide not in left_out]
-
     def _folder_of(self, guide: Guide) -> str:
         """Return where a guide's files lie in the shot; one file can serve several guides."""
         return _METRES if guide.in_metres and self._picture.unit_scale != 1 else _RENDERED
 
     def _job(self) -> dict[str, object]:
         shot, settings = self._work / "shot", self.settings
-        folders = {self._folder_of(guide) for guide in self._guides()}
+        folders = {self._folder_of(guide) for guide in self._guides}
         for folder in folders:
             (shot / folder).mkdir(parents=True)
         image = settings.still_image if settings.still_source == "IMAGE" else None
@@ -265,7 +258,7 @@ class Capture:
             "still_frame": settings.still_frame,
             "supersample": settings.supersample,
             "free": list(settings.free or ()),
-            "passes": [name for guide in self._guides() for name in guide.passes],
+            "passes": [name for guide in self._guides for name in guide.passes],
             # Rendered in any case; it goes along where a guide needs it.
             "rendered": f"{(shot if _RENDERED in folders else self._work) / _RENDERED}{os.sep}",
             "metres": str(shot / _METRES) if _METRES in folders else None,
@@ -348,7 +341,7 @@ class Capture:
             cameras=self._cameras,
             guides={
                 guide.name: tuple(self._path(guide, index) for index in range(len(settings.frames)))
-                for guide in self._guides()
+                for guide in self._guides
             },
             **self._words(),
         )
