@@ -152,6 +152,24 @@ def test_what_may_move_is_given_with_the_still_and_made_after_it(mode):
     assert mask[3].sum() == 8 * 20 + 8 * 8, "nothing else is let go"
 
 
+@pytest.mark.parametrize("kept", [1, 5, 9])
+def test_what_may_move_goes_on_from_where_the_window_before_left_it(kept):
+    window = task(41, mode=BOTH, kept=kept)
+    assert kept in read_positions(41), "the mask of the last kept frame is read from the next one"
+    free = torch.zeros_like(window.frames[0].seen)
+    free[FREE] = True
+    frames = tuple(
+        replace(each, colour=torch.full_like(each.colour, 0.9)) if each.kept
+        else replace(each, free=free)
+        for each in window.frames
+    )  # fmt: skip
+    video, mask = show(replace(window, frames=frames), Control())
+    assert (mask[kept, 0][FREE] == 0).all(), "else nothing of the last kept frame is kept"
+    assert (video[kept][:, *FREE] == 0.9).all(), "as the kept frame has it, not the still"
+    assert (video[kept][:, 0, 0] == 0.25).all()
+    assert (mask[kept + 1, 0][FREE] == 1).all()
+
+
 def test_depth_is_not_rounded_to_8_bits_unless_the_card_says_so():
     inverse = torch.linspace(0, 1, 5000)
     fine = RANGE.picture(inverse, Control())

@@ -30,7 +30,7 @@ class WindowFrame:
         colour: (3, h, w) display values 0 to 1; grey where not `seen`.
         seen: (h, w) bool: pixels whose colour is known.
         free: (h, w) bool: pixels that may move, so that their colour holds for a still's own frame
-            and no other.
+            and, as far as a model needs it, for those right beside it.
         inverse: (h, w) inverse depth, 1 / m.
         kept: Whether the window before has made it, so that all of it is known.
         still: Whether a still is this very frame.

@@ -36,14 +36,18 @@ def show(task: WindowTask, control: Control) -> tuple[torch.Tensor, torch.Tensor
     near = _beside_known(task.frames)
     video, masks = [], []
     for position, frame in enumerate(task.frames):
-        keep = frame.seen
+        keep, colour = frame.seen, frame.colour
         if position not in near:
             keep = torch.zeros_like(keep) if mode == DEPTH else keep & ~frame.free
+        elif task.frames[near[position]].kept:
+            # It has moved since the still: what the kept frame shows of it is what goes on.
+            colour = torch.where(frame.free, task.frames[near[position]].colour, colour)
+            keep = keep | frame.free
         if mode == PROJECTION or task.depth is None:
             control_picture = torch.full_like(frame.colour, GREY)
         else:
             control_picture = task.depth.picture(frame.inverse, control).expand_as(frame.colour)
-        video.append(torch.where(keep, frame.colour, control_picture))
+        video.append(torch.where(keep, colour, control_picture))
         masks.append((~keep)[None].float())
     return torch.stack(video), torch.stack(masks)
 
@@ -57,12 +61,17 @@ def read_positions(frames: int) -> list[int]:
     ]
 
 
-def _beside_known(frames: tuple[WindowFrame, ...]) -> set[int]:
-    """Return the positions between known frames and where their part of the mask is read."""
+def _beside_known(frames: tuple[WindowFrame, ...]) -> dict[int, int]:
+    """Return the positions from known frames to where their part of the mask is read.
+
+    Each with the position of the frame that it stands for.
+    """
     reads = read_positions(len(frames))
-    beside: set[int] = set()
+    beside: dict[int, int] = {}
     for position, frame in enumerate(frames):
         if frame.still or frame.kept:
             at = reads[min((position + FRAMES_PER_LATENT - 1) // FRAMES_PER_LATENT, len(reads) - 1)]
-            beside.update(range(min(position, at), max(position, at) + 1))
+            for near in range(min(position, at), max(position, at) + 1):
+                known = frames[near].still or frames[near].kept
+                beside[near] = near if known else position
     return beside
