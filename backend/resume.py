@@ -108,6 +108,21 @@ class TakePlace:
         self._missing = [path for path in (folder, *folder.parents) if not path.exists()]
         self._found = {name for name in _OWN if (folder / name).exists()}
         self._aside: Path | None = None
+        self._begun = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the take that was found here, whose record names its files, is still as found."""
+        return TAKE_FILE in self._found and self._aside is None and not self._begun
+
+    def begin(self) -> None:
+        """Take away the record, before a frame that it names is written anew.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        (self._folder / TAKE_FILE).unlink(missing_ok=True)
+        self._begun = True
 
     def put_aside(self, *, allowed: bool) -> Path | None:
         """Move a take's files into a folder of their own beside them; None if there are none.

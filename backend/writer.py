@@ -134,7 +134,7 @@ class TakeWriter:
         if kind is None:
             self._raise()
             return
-        if not self._frames:
+        if not self._frames or self._place.is_finished:
             self._place.restore()
         for failed in (future.exception() for future in self._under_way):
             if failed is not None:
@@ -312,7 +312,6 @@ class TakeWriter:
             *(frame.to_json(index) for index, frame in sorted(finished.items())),
         ]
         _write_whole(self._folder / JOB_FILE, _lines(lines), durable=True)
-        (self._folder / TAKE_FILE).unlink(missing_ok=True)
         return finished
 
     def _note(self, *messages: str, frame: Mapping[str, object] | None = None) -> None:
@@ -340,6 +339,7 @@ class TakeWriter:
         files = {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
         done = Finished(files, round(float(mask.mean()) / 255, 6))
         try:
+            self._place.begin()
             if depth is not None:
                 (self._folder / DEPTHS).mkdir(exist_ok=True)
             for path, content in contents.items():

@@ -193,8 +193,44 @@ class TestGoingOn:
         (folder / "frames/0010.png").write_bytes(b"spoilt")
         with writer(folder, shot) as target:
             assert target.finished() == {0, 2}
-            with pytest.raises(TakeError, match="no finished take"):
-                read_take(folder)
+            assert read_take(folder).frames == 3, "nothing of it has changed so far"
+            target.frame(1, **content(1))
+        with pytest.raises(TakeError, match="no finished take"):
+            read_take(folder)
+        with writer(folder, shot) as target:
+            assert target.finished() == {0, 1, 2}
+
+    @pytest.mark.parametrize("harm", ["", "spoilt"])
+    def test_a_finished_take_outlives_an_attempt_that_made_no_frame(self, shot, folder, harm):
+        write_all(folder, shot)
+        if harm:
+            (folder / "frames/0010.png").write_bytes(harm.encode())
+        before = {name: (folder / name).read_bytes() for name in names(folder)}
+
+        def attempt() -> None:
+            with writer(folder, shot) as target:
+                target.preview(np.zeros((8, 8, 3), np.uint8))
+                target.warn("It went on with less.")
+                raise RuntimeError("no weights")
+
+        with pytest.raises(RuntimeError, match="no weights"):
+            attempt()
+        assert {name: (folder / name).read_bytes() for name in names(folder)} == before
+
+    def test_a_take_that_is_finished_stays_whatever_comes_after(self, shot, folder):
+        """Its frames are of an attempt before, so this one made none."""
+        with writer(folder, shot) as target:
+            for index in range(3):
+                target.frame(index, **content(index))
+
+        def attempt() -> None:
+            with writer(folder, shot) as target:
+                target.finish({})
+                raise RuntimeError("too late")
+
+        with pytest.raises(RuntimeError, match="too late"):
+            attempt()
+        verify_take(folder)
 
     @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
     def test_a_killed_process_leaves_no_torn_file(self, make_shot, folder):
