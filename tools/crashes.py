@@ -11,6 +11,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ import pytest
 VARIABLE = "DEPTHSHOT_TEST_LOG"  # names the file
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 _RANK = (PASSED, SKIPPED, FAILED)
+_CRASHES = [
+    getattr(signal, name)
+    for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE")
+    if hasattr(signal, name)  # Windows has not all of them
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,17 @@ class Noted:
 
     outcomes: dict[str, str]
     under_way: str
+
+
+def is_crash(code: int | None) -> bool:
+    """Say whether an exit code is that of a process that crashed, and was not ended from outside.
+
+    A user, a time limit and a system without memory end one too, and a second run would hide that.
+
+    Args:
+        code: As `subprocess` has it, less than 0 for a signal; None where there is none.
+    """
+    return code is not None and -code in _CRASHES
 
 
 def read_log(path: Path) -> Noted:

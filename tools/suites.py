@@ -111,7 +111,7 @@ def run_suite(
         # pytest writes it last: without one, the tests were not all run, whatever the exit code.
         reported = report.is_file()
         before = Outcome()
-        if code is not None and code < 0 and not reported and log.is_file():
+        if crashes.is_crash(code) and not reported and log.is_file():
             noted = crashes.read_log(log)
             note_crash(
                 f"{environment.name} crashed ({signal.Signals(-code).name}) in"

@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.environments import here
 from tests.waiting import wait_until
-from tools import suites
+from tools import crashes, suites
 from tools.environments import ROOT
 from tools.suites import Outcome
 
@@ -32,7 +33,7 @@ def test_crashes():
     had = int(crashes.read_text()) if crashes.exists() else 0
     if had < {times}:
         crashes.write_text(str(had + 1))
-        os.kill(os.getpid(), signal.SIGSEGV)
+        os.kill(os.getpid(), signal.{name})
 def test_fails(): assert False
 def test_after(): pass
 """
@@ -77,7 +78,7 @@ def test_a_suite_that_breaks_is_a_failure(tmp_path, source):
 @pytest.mark.skipif(os.name == "nt", reason="Windows has exit codes of its own for a crash")
 def test_a_blender_that_crashed_once_is_told_and_the_rest_is_run(tmp_path, monkeypatch, capfd):
     (tmp_path / "tools").symlink_to(ROOT / "tools")
-    root = suite(tmp_path, CRASH.format(times=1), name="blender")
+    root = suite(tmp_path, CRASH.format(times=1, name="SIGSEGV"), name="blender")
     monkeypatch.setenv("DEPTHSHOT_LEFT_OUT", str(tmp_path / "told"))
     assert run(root, name="blender") == Outcome(passed=3, failed=1, skipped=1)
     (told,) = (tmp_path / "told").read_text().splitlines()
@@ -91,9 +92,27 @@ def test_a_blender_that_crashed_once_is_told_and_the_rest_is_run(tmp_path, monke
 @pytest.mark.skipif(os.name == "nt", reason="Windows has exit codes of its own for a crash")
 def test_a_second_crash_is_a_failure(tmp_path):
     (tmp_path / "tools").symlink_to(ROOT / "tools")
-    root = suite(tmp_path, CRASH.format(times=2), name="blender")
+    root = suite(tmp_path, CRASH.format(times=2, name="SIGSEGV"), name="blender")
     assert run(root, name="blender") == Outcome(passed=1, failed=1, skipped=1)
-    assert run(suite(tmp_path, CRASH.format(times=1))).failed == 1, "a crash of ours is no excuse"
+    assert run(suite(tmp_path, CRASH.format(times=1, name="SIGSEGV"))).failed == 1, "a crash of ours is no excuse"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has exit codes of its own for a crash")
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_a_blender_that_was_ended_from_outside_has_not_crashed(tmp_path, monkeypatch, name):
+    """Where memory is full, say, a second run would hide it."""
+    (tmp_path / "tools").symlink_to(ROOT / "tools")
+    monkeypatch.setenv("DEPTHSHOT_LEFT_OUT", str(tmp_path / "told"))
+    root = suite(tmp_path, CRASH.format(times=1, name=name), name="blender")
+    assert run(root, name="blender") == Outcome(failed=1)
+    assert not (tmp_path / "told").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has exit codes of its own for a crash")
+def test_what_a_crash_is():
+    crashed = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE"}
+    assert {each.name for each in signal.Signals if crashes.is_crash(-each)} == crashed
+    assert not any(map(crashes.is_crash, (None, 0, 1, signal.SIGSEGV, -35)))
 
 
 def test_a_suite_that_hangs_is_a_failure(tmp_path):
