@@ -178,9 +178,9 @@ class DepthshotSettings(PropertyGroup):
     )
     free: PointerProperty(
         name="Free to Move",
-        description="What is in this collection may move, such as water, leaves or smoke: the model"
-        " makes it anew also where the still shows it. All else is kept as far as Lock to the still"
-        " says",
+        description="What is in this collection may move, such as water, leaves or people: the"
+        " model makes it anew also where the still shows it. All else is kept as far as Lock to the"
+        " still says",
         type=bpy.types.Collection,
         options=set(),
     )

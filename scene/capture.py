@@ -257,7 +257,7 @@ class Capture:
             "still_image": None if image is None else str(image),
             "still_frame": settings.still_frame,
             "supersample": settings.supersample,
-            "free": list(settings.free or ()),
+            "free": settings.free,
             "passes": [name for guide in self._guides for name in guide.passes],
             # Rendered in any case; it goes along where a guide needs it.
             "rendered": f"{(shot if _RENDERED in folders else self._work) / _RENDERED}{os.sep}",

@@ -54,6 +54,7 @@ depends = importlib.import_module(f"{_PACKAGE}.depends")
 drivers = importlib.import_module(f"{_PACKAGE}.drivers")
 guides = importlib.import_module(f"{_PACKAGE}.child_guides")
 leave_out = importlib.import_module(f"{_PACKAGE}.leave_out")
+child_free = importlib.import_module(f"{_PACKAGE}.child_free")
 child_stills = importlib.import_module(f"{_PACKAGE}.child_stills")
 simulations = importlib.import_module(f"{_PACKAGE}.simulations")
 
@@ -218,7 +219,10 @@ def render_guides(scene: bpy.types.Scene, job: Job) -> None:
     guides.use_guide_layer(scene, job.passes)
     guides.use_guide_settings(scene)
     guides.clear_volumes()
-    guides.mark_free(job.free)
+    marks = None
+    if job.free is not None:
+        bpy.context.window_manager.windows[0].view_layer = scene.view_layers[guides.VIEW_LAYER]
+        marks = child_free.Marks(job.free)
     metres = job.work / "metres"
     if job.metres:
         metres.mkdir()
@@ -236,6 +240,8 @@ def render_guides(scene: bpy.types.Scene, job: Job) -> None:
     bpy.app.handlers.frame_change_post.append(note_camera)
     for index, frame in enumerate(frames):
         scene.frame_set(frame)
+        if marks is not None:
+            marks.mark_instances(bpy.context.evaluated_depsgraph_get())
         render_picture(scene, f"{job.rendered}{frame:04d}")
         if job.metres:
             (written,) = metres.iterdir()
@@ -244,6 +250,8 @@ def render_guides(scene: bpy.types.Scene, job: Job) -> None:
     # A Python handler left at exit makes Blender 4.5 hang.
     bpy.app.handlers.frame_change_post.remove(note_camera)
     job.say("cameras", cameras=[rendered[frame] for frame in frames])
+    for message in marks.warnings() if marks is not None else ():
+        job.say("warning", message=message)
 
 
 def check_cameras(scene: bpy.types.Scene, job: Job) -> None:

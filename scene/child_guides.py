@@ -11,7 +11,6 @@ from pathlib import Path
 import bpy
 
 from . import compat
-from .guides.lock import FREE
 
 VIEW_LAYER = "Depthshot"
 
@@ -71,18 +70,6 @@ def use_guide_settings(scene: bpy.types.Scene) -> None:
     for camera in bpy.data.cameras:
         camera.dof.use_dof = False
     compat.use_multilayer_exr(render.image_settings)
-
-
-def mark_free(free: list[list[str]]) -> None:
-    """Give the objects that may move the object index FREE, and all others none.
-
-    Args:
-        free: Name and library of each, as `CaptureSettings.free`.
-    """
-    marked = {tuple(each) for each in free}
-    for thing in bpy.data.objects:
-        library = thing.library.filepath if thing.library else ""
-        thing.pass_index = FREE if (thing.name, library) in marked else 0
 
 
 def clear_volumes() -> None:

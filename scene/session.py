@@ -9,6 +9,7 @@ import bpy
 from ..backend.errors import CaptureError
 from ..backend.wire import MAX_FRAMES, MAX_PIXELS, MAX_SIDE
 from .camera import Picture, check_perspective, picture_size
+from .child_free import name_of
 from .drivers import broken_drivers
 from .settings import CaptureSettings
 from .worn_takes import check_worn
@@ -89,28 +90,17 @@ def check_scene(scene: bpy.types.Scene, settings: CaptureSettings) -> None:
 
 
 def free_objects(collection: bpy.types.Collection) -> tuple[tuple[str, str], ...]:
-    """Return the objects of a collection and those that they are instances of, in a fixed order.
-
-    Each by its name and its library's path, "" where it is in this file.
+    """Return the objects of a collection as `CaptureSettings.free`, in a fixed order.
 
     Raises:
         CaptureError: there is no object in it.
     """
-    found: set[tuple[str, str]] = set()
-    waiting, seen = [collection], {collection}
-    while waiting:
-        for thing in waiting.pop().all_objects:
-            found.add((thing.name, thing.library.filepath if thing.library else ""))
-            inner = thing.instance_collection
-            if thing.instance_type == "COLLECTION" and inner is not None and inner not in seen:
-                seen.add(inner)
-                waiting.append(inner)
-    if not found:
+    if not collection.all_objects:
         raise CaptureError(
             f"The collection “{collection.name}” that is free to move has no objects; put some in"
             " it, or empty the field Free to Move."
         )
-    return tuple(sorted(found))
+    return tuple(sorted(map(name_of, collection.all_objects)))
 
 
 def read_picture(scene: bpy.types.Scene) -> Picture:

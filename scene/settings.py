@@ -18,7 +18,7 @@ class CaptureSettings:
         still_frame: the Blender frame that the still shows, within the range.
         supersample: 1, or 2 to render the still at twice the width and height.
         with_flow: whether the flow guide goes along.
-        free: the objects that may move, each by its name and its library's path ("" for none);
+        free: the objects that may move, each by its name and its library's file ("" for none);
             None where the shot need not say what is kept.
         prompt, negative_prompt, seed, name: go into the shot as they are.
     """

@@ -281,7 +281,7 @@ def test_an_object_index_says_what_may_move(make_shot, name):
     """As Blender renders it, beside the depth or alone: 0 is kept, any other index is let go."""
     folder = make_shot("indexed", frames=2, size=SIZE)
     index = np.zeros((SIZE[1], SIZE[0], 1), np.float32)
-    index[10:20, 5:25] = 1
+    index[10:20, 5:25] = 2
     write_exr(folder / "index.exr", index, (f"View.{name}",))
     content = json.loads((folder / "shot.json").read_text())
     content["guides"]["lock"] = ["index.exr", "index.exr"]
