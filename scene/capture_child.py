@@ -250,8 +250,8 @@ def render_guides(scene: bpy.types.Scene, job: Job) -> None:
     # A Python handler left at exit makes Blender 4.5 hang.
     bpy.app.handlers.frame_change_post.remove(note_camera)
     job.say("cameras", cameras=[rendered[frame] for frame in frames])
-    for message in marks.warnings() if marks is not None else ():
-        job.say("warning", message=message)
+    if marks is not None:
+        marks.warn(job.say)
 
 
 def check_cameras(scene: bpy.types.Scene, job: Job) -> None:

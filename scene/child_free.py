@@ -6,6 +6,7 @@ Runs in the second Blender, on the copy: bpy and the standard library alone.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import bpy
 
@@ -52,21 +53,21 @@ class Marks:
             thing.pass_index = FREE
         self._marked |= found
 
-    def warnings(self) -> list[str]:
-        """Return what the artist should know, a sentence each."""
-        said = []
+    def warn(self, say: Callable[..., None]) -> None:
+        """Tell what the artist should know, as `capture_child.Job.say` takes it."""
         if not any(thing.type in _SURFACES and not thing.hide_render for thing in self._marked):
-            said.append(
-                "Nothing in the collection that is free to move has a surface that is rendered, so"
-                " all of the still is kept."
+            say(
+                "warning",
+                message="Nothing in the collection that is free to move has a surface that is rendered, so"
+                " all of the still is kept.",
             )
         readers = sorted(name for name, tree in _shaders() if _reads_index(tree))
         if readers:
-            said.append(
-                f"Free to Move sets the object index, which {', '.join(readers)} reads; where it"
-                " makes a surface transparent, depth may be another one there."
+            say(
+                "warning",
+                message=f"Free to Move sets the object index, which {', '.join(readers)} reads; where it"
+                " makes a surface transparent, depth may be another one there.",
             )
-        return said
 
 
 def _shaders() -> list[tuple[str, bpy.types.NodeTree | None]]:
