@@ -14,7 +14,7 @@ library alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -229,43 +229,75 @@ def estimate(card: Card, plan: MemoryPlan, *, size: tuple[int, int], frames: int
 
 
 def choose_plan(
-    card: Card, device: str, *, size: tuple[int, int], frames: int, vram: int, ram: int
-) -> MemoryPlan | None:
-    """Return the best plan that fits into `vram` and `ram` free bytes, None if none does."""
-    plans = plans_for(device, card)
-    return _first_fitting(plans, card, size=size, frames=frames, vram=vram, ram=ram)
-
-
-def next_plan(
-    card: Card, plan: MemoryPlan, device: str, *, size: tuple[int, int], frames: int
-) -> MemoryPlan | None:
-    """Return the plan to take after `plan` ran out of the device's memory, None for the last one.
-
-    It is the next one that needs less of it.
-    """
-    plans = plans_for(device, card)
-    if plan not in plans:
-        return None
-    had = estimate(card, plan, size=size, frames=frames).vram
-    for later in plans[plans.index(plan) + 1 :]:
-        if estimate(card, later, size=size, frames=frames).vram < had:
-            return later
-    return None
-
-
-def _first_fitting(
-    plans: Iterable[MemoryPlan],
     card: Card,
+    device: str,
     *,
     size: tuple[int, int],
     frames: int,
     vram: int,
     ram: int,
+    out: Collection[MemoryPlan] = (),
 ) -> MemoryPlan | None:
-    for plan in plans:
-        if estimate(card, plan, size=size, frames=frames).fits(vram=vram, ram=ram):
+    """Return the best plan not `out` that fits into `vram` and `ram` free bytes; None if none."""
+    for plan in plans_for(device, card):
+        need = estimate(card, plan, size=size, frames=frames)
+        if plan not in out and need.fits(vram=vram, ram=ram):
             return plan
     return None
+
+
+def nearest_plan(
+    card: Card,
+    device: str,
+    *,
+    size: tuple[int, int],
+    frames: int,
+    vram: int,
+    ram: int,
+    out: Collection[MemoryPlan] = (),
+) -> MemoryPlan:
+    """Return the plan not `out` that asks for the smallest multiple of what is free.
+
+    For where none fits: one may still work, as what is needed is reckoned. Of several that lack
+    the same, it is the best.
+    """
+
+    def multiple(plan: MemoryPlan) -> float:
+        need = estimate(card, plan, size=size, frames=frames)
+        return max(need.vram / max(vram, 1), need.ram / max(ram, 1))
+
+    return min((plan for plan in plans_for(device, card) if plan not in out), key=multiple)
+
+
+def as_needy(
+    card: Card,
+    plan: MemoryPlan,
+    device: str,
+    *,
+    size: tuple[int, int],
+    frames: int,
+    of: Literal["vram", "ram"],
+) -> frozenset[MemoryPlan]:
+    """Return the plans that need as much of a memory as `plan`, which ran out of it, or more."""
+
+    def need(each: MemoryPlan) -> int:
+        return getattr(estimate(card, each, size=size, frames=frames), of)
+
+    had = need(plan)
+    return frozenset(each for each in plans_for(device, card) if need(each) >= had)
+
+
+def next_plan(
+    card: Card, plan: MemoryPlan, device: str, *, out: Collection[MemoryPlan]
+) -> MemoryPlan | None:
+    """Return the plan to take after `plan`, None where all are `out`.
+
+    It is the next one in their order, and after the last the one before `plan`.
+    """
+    plans = plans_for(device, card)
+    place = plans.index(plan)
+    later = (*plans[place + 1 :], *reversed(plans[:place]))
+    return next((each for each in later if each not in out), None)
 
 
 def count_tokens(grid: Autoencoder | None, size: tuple[int, int], frames: int) -> int:

@@ -15,7 +15,9 @@ from backend.errors import SettingError
 from backend.events import Event
 from backend.generate import generate
 from backend.models import find_card, memory
-from backend.models.memory import CPU, FP8, FP8_GROUP_OFFLOAD, GROUP_OFFLOAD, ON_CPU, RESIDENT
+from backend.models.memory import CPU, FP8, FP8_GROUP_OFFLOAD, GROUP_OFFLOAD, ON_CPU, Q4, RESIDENT
+from backend.models.video import quantised
+from backend.models.wan_vace import load as loading
 from backend.models.weights import variable
 from backend.paths import OVERRIDE
 from backend.take import Take
@@ -97,6 +99,62 @@ def test_weights_that_do_not_fit_are_placed_by_the_next_plan(shot, tmp_path, mon
     take = run(shot, tmp_path / "take")
     assert take.details["memory_plans"][-1] == "group_offload"
     assert frame_files(tmp_path / "take") == frame_files(tmp_path / "whole")
+
+
+def test_weights_that_do_not_fit_while_they_are_loaded_go_on_with_less(shot, tmp_path, monkeypatch):
+    monkeypatch.setitem(memory._PLANS, CPU, (RESIDENT, GROUP_OFFLOAD, Q4))
+    needs = {RESIDENT: 9, GROUP_OFFLOAD: 10, Q4: 5}
+    monkeypatch.setattr(
+        memory, "estimate", lambda card, plan, **work: memory.Need(needs[plan], needs[plan], 0)
+    )
+    run(shot, tmp_path / "rounded", memory="q4")
+    load_part = loading.load_part
+
+    def scarce(card, folder, kind, **options):
+        if kind is WanVACETransformer3DModel:
+            raise MemoryError("not enough memory")
+        return load_part(card, folder, kind, **options)
+
+    monkeypatch.setattr(loading, "load_part", scarce)
+    take = run(shot, tmp_path / "take")
+    assert take.details["memory_plans"] == ["q4"]
+    assert take.warnings[-1] == (
+        "The computer's memory was full with “Everything on the GPU”, so it went on with"
+        " “4-bit weights”."
+    )
+    assert frame_files(tmp_path / "take") == frame_files(tmp_path / "rounded")
+    monkeypatch.setattr(quantised, "load_four_bits", lambda *given, **options: scarce(*given[:3]))
+    with pytest.raises(MemoryError, match="not enough memory"):
+        run(shot, tmp_path / "none")
+
+
+def test_a_better_plan_follows_the_last_where_it_needs_less(shot, tmp_path, monkeypatch):
+    """4 bits need more of the GPU than what goes through it block by block."""
+    monkeypatch.setitem(memory._PLANS, CPU, (GROUP_OFFLOAD, Q4))
+    needs = {GROUP_OFFLOAD: memory.Need(5, 9, 0), Q4: memory.Need(9, 5, 0)}
+    monkeypatch.setattr(memory, "estimate", lambda card, plan, **work: needs[plan])
+    run_out(monkeypatch, AutoencoderKLWan, "decode", times=1)
+    take = run(shot, tmp_path / "take", memory="q4")
+    assert len(take.details["windows"]) == 2
+    assert take.details["memory_plans"] == ["group_offload"], "in each window"
+    assert len(take.warnings) == 1
+
+
+def test_no_plan_is_tried_twice_in_a_job(shot, tmp_path, monkeypatch):
+    monkeypatch.setitem(memory._PLANS, CPU, (GROUP_OFFLOAD, Q4))
+    needs = {GROUP_OFFLOAD: memory.Need(5, 9, 0), Q4: memory.Need(9, 5, 0)}
+    monkeypatch.setattr(memory, "estimate", lambda card, plan, **work: needs[plan])
+    load_part = loading.load_part
+
+    def scarce(card, folder, kind, **options):
+        if kind is WanVACETransformer3DModel:
+            raise MemoryError("not enough memory")
+        return load_part(card, folder, kind, **options)
+
+    monkeypatch.setattr(loading, "load_part", scarce)
+    run_out(monkeypatch, AutoencoderKLWan, "decode", times=99)
+    with pytest.raises(torch.OutOfMemoryError):
+        run(shot, tmp_path / "take", memory="group_offload")
 
 
 def test_words_that_do_not_fit_are_read_layer_by_layer(shot, tmp_path, monkeypatch):

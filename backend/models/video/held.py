@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import psutil
 import torch
@@ -25,9 +25,11 @@ from ..memory import (
     EXACT,
     FOUR,
     MemoryPlan,
+    as_needy,
     check_memory,
     choose_plan,
     find_plan,
+    nearest_plan,
     next_plan,
     plans_for,
 )
@@ -38,6 +40,8 @@ from .window import Report, WindowTask
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_FULL = {"vram": "The memory of the GPU", "ram": "The computer's memory"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +86,10 @@ class Held:
         self._changed: Change | None = None
         self._quick = Quick(self._device)
         # What ran out before is not tried again for the same, where the choice is ours.
-        self._ran_out: dict[tuple[tuple[int, int], int], MemoryPlan] = {}
-        self._used: list[MemoryPlan] = []  # in this job, in order
+        self._ran_out: dict[tuple[tuple[int, int], int], frozenset[MemoryPlan]] = {}
+        # In this job:
+        self._used: list[MemoryPlan] = []  # in order
+        self._out: frozenset[MemoryPlan] = frozenset()  # need as much as what ran out, or more
 
     def run(
         self,
@@ -110,8 +116,10 @@ class Held:
         size, frames = task.size, len(task.frames)
         plan = self._choose(task)
         while True:
-            self._hold(plan, change, report)
+            full: Literal["vram", "ram"] = "ram"
             try:
+                self._hold(plan, change, report)
+                full = "vram"
                 self._place(plan)
                 self._quick.prepare(self._pipeline, plan, task, report)
                 made = work(self._pipeline)
@@ -122,21 +130,25 @@ class Held:
                     continue
                 if not is_out_of_memory(reason):
                     raise
-                later = next_plan(self._card, plan, self._device.type, size=size, frames=frames)
+                out = as_needy(
+                    self._card, plan, self._device.type, size=size, frames=frames, of=full
+                )
+                self._out |= out
+                later = next_plan(self._card, plan, self._device.type, out=self._out)
                 if later is None:
                     self.put_away()
                     raise
                 _log.warning("out of memory with the plan %s: %s", plan.id, reason)
             # Not in the `except`: its traceback holds what the memory was full of.
             report.warn(
-                f"The memory of the GPU was full with “{plan.label}”, so it went on with"
-                f" “{later.label}”."
+                f"{_FULL[full]} was full with “{plan.label}”, so it went on with “{later.label}”."
             )
-            self._ran_out[size, frames] = plan = later
+            self._ran_out[size, frames] = self._ran_out.get((size, frames), frozenset()) | out
+            plan = later
 
     def rest(self) -> None:
         """Give back what a job needed; the model stays where it is, for the next one."""
-        self._used = []
+        self._used, self._out = [], frozenset()
         free_memory(self._device)
 
     def put_away(self) -> None:
@@ -161,16 +173,20 @@ class Held:
         wanted = str(task.settings["memory"])
         plans = plans_for(self._device.type, self._card)
         size, frames = task.size, len(task.frames)
+        used = [plan for plan in self._used if plan not in self._out]
         if wanted == AUTO:
+            out = self._out | self._ran_out.get((size, frames), frozenset())
+            if out.issuperset(plans):  # each at another time, and some memory may be free again
+                out = self._out
             vram, ram = self._free()
-            found = choose_plan(
-                self._card, self._device.type, size=size, frames=frames, vram=vram, ram=ram
+            work = {"size": size, "frames": frames, "vram": vram, "ram": ram, "out": out}
+            used.append(
+                choose_plan(self._card, self._device.type, **work)
+                or nearest_plan(self._card, self._device.type, **work)
             )
-            # The last may still work where none seems to: what is needed is reckoned.
-            possible = [found or plans[-1], self._ran_out.get((size, frames), plans[0])]
-        else:
-            possible = [find_plan(wanted)]
-        return max((*possible, *self._used), key=plans.index)
+        elif (asked := find_plan(wanted)) not in self._out:
+            used.append(asked)
+        return max(used, key=plans.index)
 
     def _free(self) -> tuple[int, int]:
         """Return the bytes of the GPU and of the computer that are free or held by this model."""
