@@ -58,15 +58,15 @@ class Marks:
         if not any(thing.type in _SURFACES and not thing.hide_render for thing in self._marked):
             say(
                 "warning",
-                message="Nothing in the collection that is free to move has a surface that is rendered, so"
-                " all of the still is kept.",
+                message="Nothing in the collection that is free to move has a surface that is"
+                " rendered, so all of the still is kept.",
             )
         readers = sorted(name for name, tree in _shaders() if _reads_index(tree))
         if readers:
             say(
                 "warning",
-                message=f"Free to Move sets the object index, which {', '.join(readers)} reads; where it"
-                " makes a surface transparent, depth may be another one there.",
+                message=f"Free to Move sets the object index, which {', '.join(readers)} reads;"
+                " where it makes a surface transparent, depth may be another one there.",
             )
 
 
