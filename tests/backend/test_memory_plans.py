@@ -299,12 +299,14 @@ def test_which_plan_is_next_by_hand():
 
 def test_what_makes_few_steps_stays_beside_4_bits():
     card = find_card("wan-vace-14b")
+    parts = tuple(each for each in card.parts if each.name != memory.TEXT_ENCODER)
+    card = dataclasses.replace(card, parts=parts)  # it decides what is needed of the computer's
     plain = dataclasses.replace(card, fast=None)
-    needs = [estimate(each, Q4, **NATIVE) for each in (card, plain)]
+    fast, without = (estimate(each, Q4, **NATIVE) for each in (card, plain))
     bytes_of = card.fast.hub.bytes
-    assert bytes_of > 0
-    assert needs[0].vram - needs[1].vram == pytest.approx(bytes_of, abs=2)
-    assert needs[0].ram - needs[1].ram > 0
+    assert bytes_of > 10**8
+    assert fast.vram - without.vram == pytest.approx(bytes_of, abs=2)
+    assert fast.ram - without.ram == pytest.approx(bytes_of, abs=2)
     exact = [estimate(each, RESIDENT, **NATIVE).vram for each in (card, plain)]
     assert exact[0] == exact[1], "there it becomes a part of the weights"
 
