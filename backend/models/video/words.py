@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 FOLDER = "prompts"
 _SAID = "said"  # in the metadata
 _NAMED = 12  # words that are left out and told, of more only how many
+_LETTERS = 200  # of those words; not every language parts them by spaces
+_WORD = 30  # letters; what is longer has no spaces, and is no word to be told whole
 _KEPT = 500  # files; the one used longest ago goes first
 
 
@@ -189,15 +191,20 @@ def say_if_cut(
     if tokenizer.is_fast:
         first = read.offset_mapping[longest - 1][0]  # of a letter; the last token read is the end
         first += len(words[first:]) - len(words[first:].lstrip())  # it may be the space before
-        inside = re.search(r"\S*$", words[:first])  # of a word that is read in part
-        cut = words[inside.start() :]
+        start = re.search(r"\S*$", words[:first]).start()  # of a word that is read in part
+        cut = words[start if first - start <= _WORD else first :]
     else:
         cut = tokenizer.decode(read.input_ids[longest - 1 :], skip_special_tokens=True)
     left = cut.split()
-    more = len(left) - _NAMED
+    named = left[:_NAMED]
+    while len(named) > 1 and len(" ".join(named)) > _LETTERS:
+        named.pop()
+    told = " ".join(named)
+    is_short = len(told) > _LETTERS or len(named) < len(left)
+    more = f" and {len(left) - len(named)} more" if len(named) < len(left) else ""
     say(
         f"The words are too long for this model, which reads {longest} tokens; left out were:"
-        f" “{' '.join(left[:_NAMED])}{f' …” and {more} more' if more > 0 else '”'}."
+        f" “{told[:_LETTERS]}{' …' if is_short else ''}”{more}."
     )
 
 
