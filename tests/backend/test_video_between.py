@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -38,25 +40,27 @@ def test_where_nothing_moves_flow_changes_nothing():
 
 
 class Frames:
-    """Frame 2 of a shot between 0 and 4, whose pictures are of one colour each."""
+    """A frame of a shot between 0 and another one, whose pictures are of one colour each."""
 
-    def __init__(self, scene: Scene, reader: MovingReader) -> None:
-        self.walk = walk_of(reader)
-        self.surface = self._surface(reader, 2)
+    def __init__(
+        self, scene: Scene, reader: MovingReader, *, index: int = 2, last: int = 4
+    ) -> None:
+        self.walk, self.index = walk_of(reader), index
+        self.surface = self._surface(reader, index)
         cameras = reader.shot.cameras
         grey = [torch.full((3, SIZE[1], SIZE[0]), level) for level in (0.25, 0.75)]
         self.neighbours = [
             (index, make_source(colour, self._surface(reader, index), cameras[index]))
-            for index, colour in zip((0, 4), grey, strict=True)
+            for index, colour in zip((0, last), grey, strict=True)
         ]
         self.carried = [torch.zeros_like(grey[0]), torch.ones_like(grey[0])]
-        self.card = scene.cast(2)[2]
+        self.card = scene.cast(index)[2]
 
     def _surface(self, reader: MovingReader, index: int) -> torch.Tensor:
         return describe_surface(inverse_depth(reader.depth(index), device=CPU))
 
     def made(self) -> np.ndarray:
-        made = follow_moving(self.walk, 2, self.surface, self.carried, self.neighbours)
+        made = follow_moving(self.walk, self.index, self.surface, self.carried, self.neighbours)
         return made[0].numpy()
 
 
@@ -96,3 +100,51 @@ def test_without_any_flow_it_is_the_mean_of_what_is_carried():
     scene = Scene(4.0 / PIXELS, size=SIZE)
     frames = Frames(scene, scene.reader(with_flow=False))
     assert (frames.made() == 0.5).all()
+
+
+@pytest.mark.parametrize(("index", "level"), [(1, 0.375), (3, 0.625)])
+def test_the_nearer_one_counts_more(index, level):
+    scene = Scene(4.0 / PIXELS, size=SIZE)
+    made = Frames(scene, scene.reader(with_flow=True), index=index).made()
+    assert np.median(made[scene.cast(index)[2]]) == pytest.approx(level)
+
+
+def test_something_a_little_nearer_hides_it_however_far_the_frames_are_apart():
+    """What stands a tenth nearer before the card where the later picture is taken."""
+    scene = Scene(1.0 / PIXELS, size=SIZE)
+    reader = scene.reader(with_flow=True)
+    frames = Frames(scene, reader, index=1, last=8)
+    assert np.median(frames.made()[frames.card]) == pytest.approx(0.25 + 0.5 / 8)
+    reader.depths[8] = np.minimum(reader.depths[8], 0.9 * reader.depths[8].min())
+    assert np.median(frames.made()[frames.card]) == pytest.approx(0.25), "the earlier one's alone"
+
+
+@pytest.mark.parametrize("unknown", [None, 4])
+def test_what_comes_nearer_on_its_way_is_followed(unknown):
+    """By a little in each frame, and in all by more than what parts two surfaces."""
+    scene = Scene(1.0 / PIXELS, size=SIZE)
+    reader = scene.reader(with_flow=True)
+    for index in range(9):
+        card = scene.cast(index)[2]
+        reader.depths[index] = reader.depths[index] * np.where(card, 0.98**index, 1.0)
+        reader.depths[index] = reader.depths[index].astype(np.float32)
+    frames = Frames(scene, reader, index=1, last=8)
+    if unknown is not None:
+        known = frames.walk.guides
+        without = replace(known(unknown), depth=None)
+        frames.walk.guides = lambda index: without if index == unknown else known(index)
+    assert np.median(frames.made()[frames.card]) == pytest.approx(0.25 + 0.5 / 8)
+
+
+def test_on_a_slant_the_pixel_beside_has_another_depth():
+    """The pixel that contains a point answers: up to a whole one off, from frame to frame."""
+    step = 1.9  # pixels a frame, to the left, less than what parts the pixels of a frame
+    scene = Scene((step - 0.03 * PIXELS) / PIXELS, size=SIZE)
+    reader = scene.reader(with_flow=True)
+    for index in range(9):
+        column = np.arange(SIZE[0]) + step * index - 60.0
+        slanted = (3.0 / (1.0 + 0.035 * column.clip(-20, 20))).astype(np.float32)
+        reader.depths[index] = np.where(scene.cast(index)[2], slanted, reader.depths[index])
+    frames = Frames(scene, reader, index=1, last=8)
+    both = np.isclose(frames.made()[frames.card], 0.25 + 0.5 / 8, atol=1e-4)
+    assert both.mean() > 0.8, "all but its rim"

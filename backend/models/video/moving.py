@@ -88,33 +88,49 @@ def _follow(
     moved = torch.zeros_like(shown)
     step = 1 if there > index else -1
     guides = walk.guides(index)
+    inverse, unknown = surface[0], 0  # on the way, and for how many frames it is not known
     for at in range(index + step, there + step, step):
         flow = walk.flow(guides, previous=step < 0)
         if flow is None:
             return None
         # The pixel that contains the point answers: a mean over a silhouette is nobody's motion.
         cells = _cells(x, y, (width, height))
+        cameras = walk.shot.cameras[at - step], walk.shot.cameras[at]
+        here = Places(x, y, (width, height))
+        expected = transfer_pixels(inverse[None], *cameras, here).inverse
         x += flow[0].flatten()[cells]
         y += flow[1].flatten()[cells]
         shown &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
         still = transfer_pixels(surface, walk.shot.cameras[index], walk.shot.cameras[at])
         guides = walk.guides(at)
+        inverse, unknown = expected, unknown + 1
         if guides.depth is not None:
-            inverse = inverse_depth(guides.depth, device=x.device)
-            found = inverse.flatten()[_cells(x, y, (width, height))]
+            found = inverse_depth(guides.depth, device=x.device)
+            inverse = found.flatten()[_cells(x, y, (width, height))]
             # What lies before it there moves in its own way: from here on its flow is not known.
-            shown &= _same_depth(found, still.inverse, frames=abs(at - index))
+            shown &= _same_depth(inverse, expected, surface, frames=unknown)
+            unknown = 0
         moved |= shown & (torch.hypot(x - still.x, y - still.y) >= MOST_SHIFT)
     return _Followed(sample(source.picture, x, y, size=(width, height)), shown, moved)
 
 
-def _same_depth(inverse: torch.Tensor, expected: torch.Tensor, *, frames: int) -> torch.Tensor:
+def _same_depth(
+    inverse: torch.Tensor, expected: torch.Tensor, surface: torch.Tensor, *, frames: int
+) -> torch.Tensor:
     """Return where inverse depths are those of one thing, so many frames apart.
 
     Flow does not say what comes nearer or goes away, so in each frame a depth may change by as much
-    as parts two surfaces.
+    as parts two surfaces. Both are those of the pixels that contain a point, each up to half a
+    pixel off, so on a slant they may differ by a whole one's slope.
+
+    Args:
+        inverse: (H, W) as it is found.
+        expected: (H, W) as it was found before, carried there by the camera.
+        surface: (4, H, W) of `describe_surface`, of the frame that is followed.
+        frames: How far apart the two were found.
     """
-    return (inverse - expected).abs() <= JUMP * frames * torch.maximum(inverse, expected)
+    slant = surface[1].abs() + surface[2].abs()
+    return (inverse - expected).abs() <= JUMP * frames * torch.maximum(inverse, expected) + slant
 
 
 def _cells(x: torch.Tensor, y: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
