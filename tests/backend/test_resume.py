@@ -117,6 +117,22 @@ class TestGoingOn:
         with writer(folder, shot) as target:
             assert target.finished() == {0, 1}
 
+    def test_a_note_without_its_line_break_is_torn(self, shot, folder):
+        with writer(folder, shot) as target:
+            for index in range(2):
+                target.frame(index, **content(index))
+        notes = folder / ".job.jsonl"
+        last = json.loads(notes.read_bytes().splitlines()[-1])["index"]
+        notes.write_bytes(notes.read_bytes()[:-1])
+        with writer(folder, shot) as target:
+            assert target.finished() == {0, 1} - {last}
+
+    def test_a_job_that_noted_nothing_yet_is_the_same_job(self, shot, folder):
+        for _ in range(2):
+            with writer(folder, shot) as target:
+                assert target.warnings() == ()
+        assert names(folder) == [".job.jsonl"]
+
     def test_a_finished_take_of_the_same_job_is_kept(self, shot, folder):
         first = write_all(folder, shot)
         with writer(folder, shot) as target:
