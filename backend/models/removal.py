@@ -40,7 +40,7 @@ def remove(home: Path, card: Card) -> int:
 
     Raises:
         ModelError: another card needs all of them.
-        StorageError: they are in use, or cannot be removed.
+        StorageError: they are in use, weights are being rounded, or they cannot be removed.
     """
     repository = hub.repository_folder(home, card)
     if (other := _also_used_by(home, card)) is not None:
@@ -51,13 +51,14 @@ def remove(home: Path, card: Card) -> int:
         )
     before = hub.size_on_disk(repository)
     try:
-        freed = rounded.remove(home.parent, card)
-        if repository.is_dir():
-            with FileLock(lock_path(home, card)) as lock:
-                _remove_revision(repository, card.revision)
-                if not any((repository / "snapshots").glob("*")):
-                    _remove_repository(repository, lock)
-        manifest_path(home, card).unlink(missing_ok=True)
+        with rounded.at_rest(home.parent, card):
+            freed = rounded.remove(home.parent, card)
+            if repository.is_dir():
+                with FileLock(lock_path(home, card)) as lock:
+                    _remove_revision(repository, card.revision)
+                    if not any((repository / "snapshots").glob("*")):
+                        _remove_repository(repository, lock)
+            manifest_path(home, card).unlink(missing_ok=True)
     except OSError as reason:
         raise StorageError(
             f"The weights of '{card.id}' in '{repository}' cannot be removed"

@@ -11,8 +11,12 @@ Content: 32 of the file's own. Only the standard library is needed here.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from ..errors import StorageError
+from ..locks import FileLock
 from .card import Card
 
 FOLDER, LOCK = "rounded", "rounded.lock"
@@ -36,8 +40,28 @@ def size(data: Path, card: Card) -> int:
     return sum(path.stat().st_size for path in files(data, card))
 
 
+@contextmanager
+def at_rest(data: Path, card: Card) -> Iterator[None]:
+    """See that no weights are being rounded meanwhile, for those of a card to be removed.
+
+    Raises:
+        StorageError: some are.
+        OSError: nothing can be written there.
+    """
+    folder = folder_of(data)
+    lock = FileLock(folder / LOCK)
+    if folder.is_dir() and not lock.take():
+        raise StorageError(
+            f"Weights are being rounded to 4 bits; remove those of '{card.id}' when that has ended."
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def remove(data: Path, card: Card) -> int:
-    """Remove what is kept of a card; returns how many bytes are free again.
+    """Remove what is kept of a card, `at_rest`; returns how many bytes are free again.
 
     Raises:
         OSError: it is in use, or cannot be removed.

@@ -9,7 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from diffusers import AutoencoderKLWan, WanVACEPipeline, WanVACETransformer3DModel
+from diffusers import (
+    AutoencoderKLWan,
+    WanVACEPipeline,
+    WanVACETransformer3DModel,
+)
 from diffusers.quantizers.gguf.utils import dequantize_gguf_tensor
 
 from backend.errors import Cancelled, ModelError, StorageError
@@ -101,17 +105,20 @@ def test_matrices_are_in_4_bits_and_the_rest_is_as_it_was(weights, dtype):
     assert all(torch.equal(values, buffers[name]) for name, values in network.named_buffers())
 
 
-def test_they_are_made_once_and_found_again(weights, tmp_path):
+def test_they_are_made_once_and_found_again(weights, tmp_path, monkeypatch):
     first, again = Sink(), Sink()
     network = load(weights, first)
     assert {phase for phase, _, _ in first.told} == {ROUNDING}
     parts = [done / total for _, done, total in first.told]
-    assert parts == sorted(parts)
-    assert (parts[0], parts[-1]) == (0.0, 1.0)
+    assert parts[-1] == 0.0, "what was written is read again"
+    assert parts[:-1] == sorted(parts)[1:]
+    assert (parts[0], parts[-2]) == (0.0, 1.0)
     (file,) = kept(tmp_path)
     content = file.read_bytes()
-    other = load(weights, again)
-    assert again.told == []
+    with monkeypatch.context() as found:
+        found.setattr(quantised, "_make", None)
+        other = load(weights, again)
+    assert again.told == [(ROUNDING, 0, len(content))]
     assert all(
         torch.equal(values, other.get_parameter(name))
         for name, values in network.state_dict().items()
@@ -122,19 +129,32 @@ def test_they_are_made_once_and_found_again(weights, tmp_path):
     assert file.read_bytes() == content
 
 
+def test_seeing_that_they_are_whole_is_told_and_can_be_stopped(weights, tmp_path, monkeypatch):
+    load(weights)
+    (file,) = kept(tmp_path)
+    size, part = file.stat().st_size, 10_000
+    monkeypatch.setattr(quantised, "_HASHED_AT_ONCE", part)
+    sink = Sink()
+    load(weights, sink)
+    assert sink.told == [(ROUNDING, done, size) for done in range(0, size, part)]
+    with pytest.raises(Cancelled):
+        load(weights, Sink(stop_after=1))
+    assert kept(tmp_path) == [file]
+
+
 @pytest.mark.parametrize("harm", ["cut", "changed", "empty"])
 def test_what_was_damaged_is_made_anew(weights, tmp_path, harm):
     wanted = load(weights).state_dict()
     (file,) = kept(tmp_path)
-    content = bytearray(file.read_bytes())
+    whole = file.read_bytes()
+    content = bytearray(whole)
     if harm == "changed":
         content[-20] ^= 1
     file.write_bytes({"cut": content[:-100], "changed": content, "empty": b""}[harm])
-    sink = Sink()
-    found = load(weights, sink).state_dict()
-    assert sink.told
+    found = load(weights).state_dict()
     assert all(torch.equal(values, found[name]) for name, values in wanted.items())
     assert kept(tmp_path) == [file]
+    assert file.read_bytes() == whole
 
 
 def test_a_stop_leaves_nothing_and_so_does_what_a_kill_left(weights, tmp_path, monkeypatch):
@@ -154,10 +174,8 @@ def test_those_of_another_revision_or_recipe_are_not_taken(weights, tmp_path, mo
     load(weights)
     (first,) = kept(tmp_path)
     monkeypatch.setattr(quantised, "_RECIPE", 2)
-    sink = Sink()
-    load(weights, sink)
+    load(weights)
     (second,) = kept(tmp_path)
-    assert sink.told
     assert first.name != second.name
 
 
@@ -165,9 +183,7 @@ def test_those_of_another_folder_are_not_taken(weights, tmp_path):
     """An artist names one folder, and later another one for the same model."""
     load(weights)
     other = tiny_wan_vace(tmp_path / "other", seed=1, second=True, head=16)
-    sink = Sink()
-    bias = load(other, sink).get_parameter("proj_out.bias")
-    assert sink.told
+    bias = load(other).get_parameter("proj_out.bias")
     assert torch.equal(bias, exact(other).get_parameter("proj_out.bias"))
     assert not torch.equal(bias, exact(weights).get_parameter("proj_out.bias"))
 

@@ -88,6 +88,8 @@ def load_part(card: Card, folder: Path, kind: type[T], **options: object) -> T:
         _check_header(card, file)
     if issubclass(kind, torch.nn.Module) and not any(folder.glob("*.safetensors")):
         raise unusable(card, folder, "has no weights in safetensors")
+    for file in sorted(folder.glob("*config.json")):
+        read_config(card, file)  # a name instead of an object would be looked for on the hub
     with reading(card, folder):
         return kind.from_pretrained(folder, local_files_only=True, **options)
 

@@ -39,7 +39,7 @@ from ...locks import FileLock
 from ...paths import default_data_dir, make_private
 from .. import rounded
 from ..card import Card
-from .parts import Tensors, open_tensors, reading, unusable
+from .parts import Tensors, open_tensors, read_config, reading, unusable
 from .window import ROUNDING, Report
 
 _log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ TYPE = gguf.GGMLQuantizationType.Q4_0
 _BLOCK, _BLOCK_BYTES = gguf.GGML_QUANT_SIZES[TYPE]
 _RECIPE = 1  # another number for another way to round: what was kept before is then made anew
 _AT_ONCE = 1 << 22  # weights that are rounded at once
+_HASHED_AT_ONCE = 1 << 26  # bytes
 _FREE_DISK = 1_000_000_000  # left over
 _WAIT_SECONDS = 0.5  # between two questions whether to go on waiting
 _DIGITS = 32
@@ -65,13 +66,14 @@ def load_four_bits(
         folder: Of the network as it was published.
         kind: Its class, one that diffusers loads from single files.
         dtype: What it works in.
-        report: Told how far they are made; here it is cancelled.
+        report: Told how far they are made, or seen to be whole; here it is cancelled.
 
     Raises:
         ModelError: the published weights are missing or damaged.
         StorageError: there is no room on the disk, or it cannot be written.
         MemoryError: it is too large for this computer.
     """
+    read_config(card, folder / "config.json")  # a name in it would be looked for on the hub
     file = _kept(card, folder, kind, report)
     with reading(card, file):
         return kind.from_single_file(
@@ -105,10 +107,12 @@ def _kept(card: Card, folder: Path, kind: type[torch.nn.Module], report: Report)
 def _found_or_made(
     card: Card, folder: Path, kind: type[torch.nn.Module], home: Path, report: Report
 ) -> Path:
-    what = json.dumps([card.id, card.revision, TYPE.name, _RECIPE, _traits(folder)])
+    with reading(card, folder):
+        traits = _traits(folder)
+    what = json.dumps([card.id, card.revision, TYPE.name, _RECIPE, traits])
     name = f"{card.id}.{folder.name}.{hashlib.sha256(what.encode()).hexdigest()[:16]}"
     for found in home.glob(f"{name}.*.gguf"):
-        if found.name == f"{name}.{_digest(found)}.gguf":
+        if found.name == f"{name}.{_digest(found, report)}.gguf":
             return found
         _log.warning("%s is made anew: it is damaged", found)
     for old in rounded.files(home.parent, card):  # of another revision, damaged, or not finished
@@ -117,7 +121,7 @@ def _found_or_made(
     part = home / f"{name}.part"
     try:
         _make(card, folder, kind, part, report)
-        return part.replace(home / f"{name}.{_digest(part)}.gguf")
+        return part.replace(home / f"{name}.{_digest(part, report)}.gguf")
     finally:
         part.unlink(missing_ok=True)
 
@@ -136,7 +140,8 @@ def _make(
     card: Card, folder: Path, kind: type[torch.nn.Module], part: Path, report: Report
 ) -> None:
     with open_tensors(card, folder) as tensors:
-        entries = list(_entries(card, folder, kind, tensors))
+        with reading(card, folder):
+            entries = list(_entries(card, folder, kind, tensors))
         total = sum(entry.bytes for entry in entries)
         free = shutil.disk_usage(part.parent).free
         if total + _FREE_DISK > free:
@@ -186,10 +191,12 @@ def _entries(
         and module.in_features % _BLOCK == 0
         and not any(pattern in name for pattern in exact)
     }
-    for name in network.state_dict():
+    for name, values in network.state_dict().items():
         if name not in tensors.shapes:
             raise unusable(card, folder, f"lacks '{name}'")
         shape = tensors.shapes[name]
+        if shape != tuple(values.shape):
+            raise unusable(card, folder, f"has '{name}' in another shape")
         count = int(np.prod(shape, dtype=np.int64))
         size = count // _BLOCK * _BLOCK_BYTES if name in matrices else 4 * count
         yield _Entry(name, shape, name in matrices, size)
@@ -215,6 +222,11 @@ def _traits(folder: Path) -> list[tuple[str, int, int]]:
     return sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
-def _digest(file: Path) -> str:
+def _digest(file: Path, report: Report) -> str:
+    total, done, digest = file.stat().st_size, 0, hashlib.sha256()
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:_DIGITS]
+        while part := stream.read(_HASHED_AT_ONCE):
+            report.progress(ROUNDING, done, total)
+            digest.update(part)
+            done += len(part)
+    return digest.hexdigest()[:_DIGITS]
