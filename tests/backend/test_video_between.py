@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -60,7 +61,10 @@ class Frames:
         return describe_surface(inverse_depth(reader.depth(index), device=CPU))
 
     def made(self) -> np.ndarray:
-        made = follow_moving(self.walk, self.index, self.surface, self.carried, self.neighbours)
+        walk = self.walk
+        made = follow_moving(
+            walk, self.index, self.surface, self.carried, self.neighbours, guides=walk.guides
+        )
         return made[0].numpy()
 
 
@@ -148,3 +152,19 @@ def test_on_a_slant_the_pixel_beside_has_another_depth():
     frames = Frames(scene, reader, index=1, last=8)
     both = np.isclose(frames.made()[frames.card], 0.25 + 0.5 / 8, atol=1e-4)
     assert both.mean() > 0.8, "all but its rim"
+
+
+@pytest.mark.parametrize("every", [2, 8])
+def test_guides_are_read_once_a_gap(monkeypatch, every):
+    """And once to project; a frame that was made stands in two gaps."""
+    read: Counter[int] = Counter()
+    from_memory = MovingReader.depth_and_flow
+
+    def count(self: MovingReader, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+        read[index] += 1
+        return from_memory(self, index)
+
+    monkeypatch.setattr(MovingReader, "depth_and_flow", count)
+    errors(Scene(1.0 / PIXELS, size=SIZE), every=every, with_flow=True)
+    assert max(read[index] for index in range(13) if index % every) == 2
+    assert max(read.values()) <= 3

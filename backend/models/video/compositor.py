@@ -7,6 +7,7 @@ pixel is a mean of both, the nearer one counting more, or of the one that shows 
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ import torch
 from ...projection.composite import compose
 from ...projection.source import Source, make_source
 from ...projection.surface import describe_surface, inverse_depth
-from ...projection.walk import Walk
+from ...projection.walk import Guides, Walk
 from ..interface import Request
 from ..plan import Plan, Window
 from .lock import lock
@@ -33,6 +34,29 @@ class Finished:
     image: np.ndarray
     mask: np.ndarray
     depth: np.ndarray | None
+
+
+class _Gap:
+    """Two frames that were made, and the guides of what lies between: each read once.
+
+    Several threads make frames of it; it goes with the last of them.
+
+    Attributes:
+        pair: Indices of the two.
+    """
+
+    def __init__(self, pair: tuple[int, ...], walk: Walk) -> None:
+        self.pair = pair
+        self._walk = walk
+        self._lock = threading.Lock()
+        self._known: dict[int, Guides] = {}
+
+    def guides(self, index: int) -> Guides:
+        """Return what the shot knows of a frame; see `Walk.guides`."""
+        with self._lock:
+            if index not in self._known:
+                self._known[index] = self._walk.guides(index)
+            return self._known[index]
 
 
 class Compositor:
@@ -84,15 +108,16 @@ class Compositor:
             projected: What the stills show of each frame between.
         """
         made = window.frames[: len(window.frames) - window.padded]
+        gap = _Gap((), self._walk)
         for index in self._plan.between(window):
             if index in self._request.finished:
                 continue
             after = bisect_left(made, index)
+            if gap.pair != (pair := made[after - 1 : after + 1]):
+                gap = _Gap(pair, self._walk)
 
-            def task(
-                index: int = index, pair: tuple[int, ...] = made[after - 1 : after + 1]
-            ) -> Finished:
-                return self._lock(self._carried(projected[index], pair), projected[index])
+            def task(index: int = index, gap: _Gap = gap) -> Finished:
+                return self._lock(self._carried(projected[index], gap), projected[index])
 
             yield task
 
@@ -128,8 +153,9 @@ class Compositor:
         )
         return Finished(frame.index, image, mask, frame.depth)
 
-    def _carried(self, frame: Projected, pair: tuple[int, ...]) -> torch.Tensor:
+    def _carried(self, frame: Projected, gap: _Gap) -> torch.Tensor:
         """Return (3, H, W) of a frame as its two neighbours show it."""
+        pair = gap.pair
         sight = self._walk.see(frame.step)
         unseen = replace(sight, seen=torch.zeros_like(sight.seen))
         sources = [self._source(index) for index in pair]
@@ -140,7 +166,9 @@ class Compositor:
         ]
         if self._walk.follows and sight.known:
             neighbours = list(zip(pair, sources, strict=True))
-            return follow_moving(self._walk, frame.index, sight.surface, carried, neighbours)
+            return follow_moving(
+                self._walk, frame.index, sight.surface, carried, neighbours, guides=gap.guides
+            )
         share = (frame.index - pair[0]) / (pair[1] - pair[0])
         return torch.lerp(*carried, share)
 

@@ -6,7 +6,7 @@ or from another place of the thing itself, and the mean of both neighbours would
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from ...projection.motion import MOST_SHIFT
 from ...projection.sampling import sample
 from ...projection.source import Source
 from ...projection.surface import JUMP, inverse_depth
-from ...projection.walk import Walk
+from ...projection.walk import Guides, Walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ def follow_moving(
     surface: torch.Tensor,
     carried: Sequence[torch.Tensor],
     neighbours: Sequence[tuple[int, Source]],
+    *,
+    guides: Callable[[int], Guides],
 ) -> torch.Tensor:
     """Return a frame (3, H, W) between two others, what moves by itself taken from where it was.
 
@@ -54,11 +56,12 @@ def follow_moving(
         carried: (3, H, W) of the frame as each of the two shows it by depth and camera, holes
             filled by the other one.
         neighbours: Index and picture of the two, the earlier one first.
+        guides: Returns those of a frame, which are left as they are.
     """
     (before, _), (after, _) = neighbours
     share = (index - before) / (after - before)
     mean = torch.lerp(*carried, share)
-    found = [_follow(walk, index, surface, there, source) for there, source in neighbours]
+    found = [_follow(walk, index, surface, there, source, guides) for there, source in neighbours]
     known = [each for each in found if each is not None]
     if not known:
         return mean
@@ -78,7 +81,12 @@ def follow_moving(
 
 
 def _follow(
-    walk: Walk, index: int, surface: torch.Tensor, there: int, source: Source
+    walk: Walk,
+    index: int,
+    surface: torch.Tensor,
+    there: int,
+    source: Source,
+    guides: Callable[[int], Guides],
 ) -> _Followed | None:
     """Follow a frame's pixels to another frame; None where the flow on the way is not known."""
     places = Places.whole(surface[0])
@@ -87,10 +95,10 @@ def _follow(
     shown = surface[0] > 0
     moved = torch.zeros_like(shown)
     step = 1 if there > index else -1
-    guides = walk.guides(index)
+    known = guides(index)
     inverse, unknown = surface[0], 0  # on the way, and for how many frames it is not known
     for at in range(index + step, there + step, step):
-        flow = walk.flow(guides, previous=step < 0)
+        flow = walk.flow(known, previous=step < 0)
         if flow is None:
             return None
         # The pixel that contains the point answers: a mean over a silhouette is nobody's motion.
@@ -102,10 +110,10 @@ def _follow(
         y += flow[1].flatten()[cells]
         shown &= (x >= 0) & (x < width) & (y >= 0) & (y < height)
         still = transfer_pixels(surface, walk.shot.cameras[index], walk.shot.cameras[at])
-        guides = walk.guides(at)
+        known = guides(at)
         inverse, unknown = expected, unknown + 1
-        if guides.depth is not None:
-            found = inverse_depth(guides.depth, device=x.device)
+        if known.depth is not None:
+            found = inverse_depth(known.depth, device=x.device)
             inverse = found.flatten()[_cells(x, y, (width, height))]
             # What lies before it there moves in its own way: from here on its flow is not known.
             shown &= _same_depth(inverse, expected, surface, frames=unknown)
