@@ -8,6 +8,7 @@ the hash that was written down.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -105,8 +106,8 @@ class TakePlace:
     def __init__(self, folder: Path) -> None:
         """Look at the folder, which may not exist; nothing is changed."""
         self._folder = folder
-        self._missing = [path for path in (folder, *folder.parents) if not path.exists()]
-        self._found = {name for name in _OWN if (folder / name).exists()}
+        self._missing = [path for path in (folder, *folder.parents) if not _exists(path)]
+        self._found = {name for name in _OWN if _exists(folder / name)}
         self._aside: Path | None = None
         self._begun = False
 
@@ -165,6 +166,11 @@ class TakePlace:
                 path.rmdir()
         except OSError as reason:  # what went wrong before is what the artist is told
             _log.warning("'%s' cannot be brought back to how it was: %s", self._folder, reason)
+
+
+def _exists(path: Path) -> bool:
+    """Return whether there is something; a name that no disk takes is for whoever makes it."""
+    return os.path.exists(path)  # noqa: PTH110 - Path's own raises for a name that is too long
 
 
 def _whole(folder: Path, frame: Finished) -> bool:

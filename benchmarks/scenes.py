@@ -28,6 +28,7 @@ CODE = (
     "backend/models/*.py",
     "backend/models/*/__init__.py",
     "backend/models/*/cards.py",
+    "backend/models/*/latents.py",
     "backend/models/video/options.py",
     "backend/models/projection/*.py",
     "backend/projection/*.py",
