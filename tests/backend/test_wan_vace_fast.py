@@ -116,6 +116,19 @@ def test_one_of_another_model_is_said(make, tmp_path):
         make("take", fast=True)
 
 
+@pytest.mark.parametrize("half", ["lora_A", "lora_B"])
+def test_one_that_lacks_half_of_a_pair_is_said(make, tmp_path, half):
+    from safetensors.torch import load_file, save_file
+
+    file = tmp_path / "lora" / CARD.fast.file
+    tensors = load_file(file)
+    name = next(name for name in tensors if half in name)
+    del tensors[name]
+    save_file(tensors, file)
+    with pytest.raises(ModelError, match=f"lacks '{name}'"):
+        make("take", fast=True)
+
+
 def test_one_that_is_not_here_is_said_with_the_way_to_get_it(make, monkeypatch):
     monkeypatch.delenv(variable(FAST.id))
     with pytest.raises(ModelError, match=r"get them with .*`models pull wan-vace-14b-fast`"):

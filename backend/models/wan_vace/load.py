@@ -17,6 +17,8 @@ from ..device_errors import is_out_of_memory
 from ..video.parts import load_part, load_tensors, read_index, unusable
 from ..video.window import Report
 
+_HALVES = "lora_A", "lora_B"  # of what a LoRA adds to a matrix, in the names of its tensors
+
 
 def load_pipeline(
     card: Card, folder: Path, *, dtype: torch.dtype, four_bits: Report | None = None
@@ -83,6 +85,7 @@ def add_lora(card: Card, folder: Path, pipeline: WanVACEPipeline, *, fuse: bool)
     """
     name = card.hub.files[0]
     tensors = load_tensors(card, folder / name)
+    _check_pairs(card, folder / name, set(tensors))
     try:
         pipeline.load_lora_weights(tensors, adapter_name="fast")
         if fuse:
@@ -93,3 +96,12 @@ def add_lora(card: Card, folder: Path, pipeline: WanVACEPipeline, *, fuse: bool)
         raise unusable(card, folder / name, f"does not fit this model ({reason})") from reason
     if fuse:
         pipeline.unload_lora_weights()
+
+
+def _check_pairs(card: Card, file: Path, names: set[str]) -> None:
+    """See that no matrix lacks its other half: what is left of such a pair would add nothing."""
+    for one, other in (_HALVES, _HALVES[::-1]):
+        for name in sorted(names):
+            wanted = name.replace(f".{one}.", f".{other}.")
+            if wanted not in names:
+                raise unusable(card, file, f"lacks '{wanted}'")
