@@ -20,14 +20,13 @@ from .memory import (
     AUTO,
     HALF,
     MARGIN,
-    MemoryPlan,
     Need,
     check_memory,
     choose_plan,
     estimate,
     find_plan,
     kept_on_disk,
-    plans_for,
+    nearest_plan,
 )
 from .plan import plan_frames
 from .speeds import rate_of, video_seconds
@@ -127,7 +126,7 @@ def preflight(
     plan = find_plan(str(checked.get("memory", AUTO)))
     if plan is None:
         chosen = choose_plan(card, machine.device, **work, **free)
-        plan = chosen or _leanest(card, machine.device, work, free)
+        plan = chosen or nearest_plan(card, machine.device, **work, **free)
     need = _with_margin(estimate(card, plan, **work))
     seconds = None
     if gpu is not None and (rate := rate_of(gpu.name)) is not None:
@@ -258,17 +257,6 @@ def _forwards(card: Card, settings: Mapping[str, Value]) -> int:
 
 def _is_fast(card: Card, settings: Mapping[str, Value]) -> bool:
     return card.fast is not None and bool(settings.get("fast"))
-
-
-def _leanest(card: Card, device: str, work: dict, free: dict[str, int]) -> MemoryPlan:
-    """Return the plan that lacks the least memory; of several, the one that needs least of it."""
-
-    def lack(plan: MemoryPlan) -> tuple[float, int]:
-        need = estimate(card, plan, **work)
-        missing = (need.vram * MARGIN - free["vram"], need.ram * MARGIN - free["ram"])
-        return sum(max(0.0, each) for each in missing), need.vram + need.ram
-
-    return min(plans_for(device, card), key=lack)
 
 
 def _with_margin(need: Need) -> Need:

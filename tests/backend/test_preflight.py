@@ -45,7 +45,7 @@ def told(card_id: str, machine: Machine, **changes):
     ("card_id", "machine", "verdict", "plan"),
     [
         (SMALL, EIGHT, "fits with offload", "group_offload"),
-        (LARGE, EIGHT, "does not fit", "q4"),
+        (LARGE, EIGHT, "does not fit", "fp8_group_offload"),
         (SMALL, TWENTY_FOUR, "fits", "resident"),
         (LARGE, TWENTY_FOUR, "fits with offload", "group_offload"),
         (LARGEST, TWENTY_FOUR, "does not fit", "q4"),
