@@ -285,8 +285,9 @@ def test_out_of_memory_goes_on_with_a_plan_that_needs_less(card):
 
 
 def test_which_plan_is_next_by_hand():
+    # One network at a time is left out: of this model's memory decoding in tiles takes the most.
     assert run_out("wan-vace-1.3b", RESIDENT, *["vram"] * 9) == [
-        RESIDENT, TILED, MODEL_OFFLOAD, GROUP_OFFLOAD, FP8_GROUP_OFFLOAD
+        RESIDENT, TILED, GROUP_OFFLOAD, FP8_GROUP_OFFLOAD
     ]  # fmt: skip
     assert run_out("wan-vace-14b", Q4, "vram", "vram") == [Q4, FP8_GROUP_OFFLOAD]
     assert run_out("wan-vace-14b", RESIDENT, "ram", "ram") == [RESIDENT, Q4]

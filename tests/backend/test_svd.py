@@ -210,7 +210,7 @@ def test_cancelled_in_any_phase_it_goes_on_to_the_same_bytes(shot, tmp_path, pha
         ("model_index.json", b'{"_class_name": "WanVACEPipeline"}', "belongs to WanVACEPipeline"),
         ("unet/diffusion_pytorch_model.safetensors", b"\x80\x04\x95.", "is no safetensors file"),
         ("unet/diffusion_pytorch_model.safetensors", None, "unet has no weights in safetensors"),
-        ("vae/config.json", b"{", "cannot be loaded"),
+        ("vae/config.json", b"{", "cannot be read"),
         ("image_encoder/config.json", None, "image_encoder is missing or has no config"),
         ("feature_extractor/preprocessor_config.json", None, "feature_extractor is missing or has"),
     ],
