@@ -23,7 +23,7 @@ from .marks import software
 from .models import find_card, load_model
 from .models.card import LOADING, Card
 from .models.interface import Model, Request
-from .models.memory import check_memory
+from .models.memory import Q4, check_memory
 from .models.plan import make_plan
 from .models.weights import as_installed, needed, weights_folder
 from .reader import ShotReader
@@ -109,7 +109,7 @@ def generate(
         loaded.generate(
             Request(reader, checked, seed, finished, bits_of(format), writer.read_frame), sink
         )
-        used = versions(learned=card.learned)
+        used = versions(learned=card.learned) | _further_versions(card, checked, sink.recorded)
         details = {
             "device": device,
             "versions": used,
@@ -180,6 +180,20 @@ def versions(*, learned: bool = False) -> dict[str, str]:
     if learned:
         found |= {name: importlib.metadata.version(name) for name in ("diffusers", "safetensors")}
     return found
+
+
+def _further_versions(
+    card: Card, settings: Mapping[str, object], recorded: Mapping[str, object]
+) -> dict[str, str]:
+    """Return the versions of what only some takes are made with: words, a LoRA, rounded weights."""
+    names = []
+    if card.takes_prompt and card.hub is not None:
+        names.append("transformers")
+    if card.fast is not None and settings.get("fast"):
+        names.append("peft")
+    if Q4.id in recorded.get("memory_plans", ()):
+        names.append("gguf")
+    return {name: importlib.metadata.version(name) for name in names}
 
 
 class _Sink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -296,6 +297,10 @@ def test_a_take_says_so_and_is_the_same_each_time(shot, weights, tmp_path, monke
     events: list[Event] = []
     take = run(shot, tmp_path / "one", memory="q4", on_event=events.append)
     assert take.details["memory_plans"] == ["q4"]
+    used = take.details["versions"]
+    assert {name: used.get(name) for name in ("transformers", "gguf", "peft")} == {
+        "transformers": version("transformers"), "gguf": version("gguf"), "peft": None
+    }  # fmt: skip
     assert take.warnings == ()
     assert ROUNDING in [event.phase for event in events if event.kind == "progress"]
     shares = [event.share for event in events if event.kind == "progress"]

@@ -34,8 +34,8 @@ def lock(
         feather: Pixels of a 1080p picture over which the seen gives way to the made before a hole
             begins, or what may move; see `feather_pixels`.
         bits: Bits a value.
-        where: (H, W) float32 0 to 1: what the strength is multiplied by, pixel by pixel, so that
-            water can move and architecture stays; None for everywhere alike.
+        where: (H, W) uint8: what the strength is multiplied by, pixel by pixel, 255 = all of it,
+            so that water can move and architecture stays; None for everywhere alike.
     """
     device = made.device
     width = feather_pixels(feather, frame.generated.shape)
@@ -44,7 +44,7 @@ def lock(
     if where is None:
         kept = strength * soft_border(seen, width)
     else:
-        share = torch.from_numpy(where).to(device)
+        share = torch.from_numpy(where).to(device).float() / 255
         kept = strength * share * soft_border(seen * (share > 0), width)
     levels = float(2**bits - 1)
     # torch has no arithmetic for uint16.

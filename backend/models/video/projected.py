@@ -31,8 +31,8 @@ class Projected:
         depth: (H, W) float32 metres where the shot does not know it, else None.
         colour: (3, h, w) display values 0 to 1 at the model's size; grey where not `seen`.
         seen: (h, w) bool at the model's size: whole pixels that a still shows.
-        lock: (H, W) float32 at the shot's size, how much of what a still shows is to be kept; None
-            where the shot does not say.
+        lock: (H, W) uint8 at the shot's size, how much of what a still shows is to be kept, 255 =
+            all of it; None where the shot does not say.
         free: (h, w) bool at the model's size: pixels of which something may move.
         inverse: (h, w) inverse depth at the model's size.
         step: What the shot knows of it.
@@ -106,7 +106,9 @@ class Projector:
         colour = inside(colour * seen, self._fit) / share.clamp(min=_ALL)
         whole = share >= _ALL
         grey = torch.where(whole, colour.clamp(0, 1), torch.full_like(colour, 0.5))
-        lock = self._walk.reader.lock(step.index)
+        wanted = self._walk.reader.lock(step.index)
+        # In 8 bits: those of a whole window are in memory at once.
+        lock = None if wanted is None else to_mask(torch.from_numpy(wanted))
         depth = None if sight.known else inverse.reciprocal().cpu().numpy()
         return Projected(
             index=step.index,
@@ -116,17 +118,17 @@ class Projector:
             colour=grey.cpu(),
             seen=whole.cpu(),
             lock=lock,
-            free=_free(lock, self._fit),
+            free=_free(wanted, self._fit),
             inverse=small.cpu(),
             step=step,
         )
 
 
-def _free(lock: np.ndarray | None, fit: Fit) -> torch.Tensor:
+def _free(share: np.ndarray | None, fit: Fit) -> torch.Tensor:
     """Return where (h, w) at the model's size not all of a pixel is to be kept."""
-    if lock is None:
+    if share is None:
         return torch.zeros(fit.model[::-1], dtype=torch.bool)
-    return inside(torch.from_numpy(lock)[None], fit)[0] < _ALL
+    return inside(torch.from_numpy(share)[None], fit)[0] < _ALL
 
 
 def inside(maps: torch.Tensor, fit: Fit) -> torch.Tensor:
