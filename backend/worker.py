@@ -53,7 +53,7 @@ class Worker:
         self._orders: queue.SimpleQueue[dict] = queue.SimpleQueue()
         self._cancelled: set[str] = set()
         self._model: Model | None = None
-        self._model_key: tuple[str, str, str] | None = None
+        self._model_key: tuple[str, str, Path | None, str] | None = None
 
     def run(self) -> int:
         """Work until stdin closes; return the exit status if the worker cannot even begin."""
@@ -111,7 +111,7 @@ class Worker:
         self._cancelled.discard(job)
 
     def _load(self, card: Card, *, device: str) -> Model:
-        key = (card.id, card.revision, device)
+        key = (card.id, card.revision, card.folder, device)
         if self._model is None or self._model_key != key:
             self._forget_model()  # before the next is loaded: two may not fit
             self._model, self._model_key = load_model(card, device=device), key

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import ModelError
 from ..events import Event
-from ..models import cards, find_download, hub
+from ..models import cards, find_download, folders, hub
 from ..models.card import Card
-from ..models.weights import installed, trouble, variable, weights_folder
+from ..models.weights import installed, is_own, trouble, variable
 from ..paths import default_data_dir, full_path
 from .talk import json_lines, progress_bar, stop_on_signal
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command, and those below it, to the parser."""
-    parser = commands.add_parser("models", help="list the models, download or remove weights")
+    parser = commands.add_parser("models", help="list the models, get or remove weights")
     _share(parser, default=None)
     _add_preflight(parser, default=False)
     parser.set_defaults(run=list_models)
@@ -29,6 +28,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         ("list", "list the models and their settings (without a command the same)", list_models),
         ("show", "show one model, its licence and where its weights are", show_model),
         ("pull", "download a model's weights, or verify and complete them", pull_model),
+        ("use", "use a folder that has a model's weights, as it is", use_folder),
         ("remove", "remove the weights that `pull` has brought", remove_model),
     ):
         command = below.add_parser(name, help=words)
@@ -38,6 +38,12 @@ def add(commands: argparse._SubParsersAction) -> None:
             command.add_argument("model", metavar="ID", help="one of `models`")
         if name in ("list", "show"):
             _add_preflight(command, default=argparse.SUPPRESS)
+        if name == "use":
+            what = command.add_mutually_exclusive_group(required=True)
+            what.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="where it is")
+            what.add_argument(
+                "--forget", action="store_true", help="let go of the folder that was chosen"
+            )
         if name == "pull":
             command.add_argument(
                 "--accept-licence", action="store_true",
@@ -94,7 +100,7 @@ def show_model(options: argparse.Namespace) -> int:
         _print(f"    from       {card.hub.repository}, {revision}{gated}")
     _print(f"    weights    {_state(card, data)}")
     if (folder := installed(card, data=data)) is not None:
-        _print(f"    in         {folder}")
+        _print(f"    in         {folder}{_who(card, data)}")
     elif card.hub is not None:
         _print(f"    way out    {trouble(card, data=data)}")
     if card.fast is not None:
@@ -118,7 +124,7 @@ def pull_model(options: argparse.Namespace) -> int:
         stop_on_signal() as stop,
         json_lines() if options.json else progress_bar() as show,
     ):
-        folder = _named(card) or pull(
+        folder = _own(card, data) or pull(
             card,
             data_dir=data,
             accept_licence=options.accept_licence,
@@ -134,7 +140,7 @@ def pull_model(options: argparse.Namespace) -> int:
 
 
 def remove_model(options: argparse.Namespace) -> int:
-    """Remove what `pull` has brought; what lies elsewhere is the user's and stays."""
+    """Remove what `pull` has brought and let go of a chosen folder; what is the user's stays."""
     card, data = find_download(options.model), _data(options)
     from ..models import removal
 
@@ -146,12 +152,21 @@ def remove_model(options: argparse.Namespace) -> int:
     home = hub.home(data)
     was_kept = removal.is_kept(home, card)
     freed = removal.remove(home, card) if was_kept else 0
+    forgotten = folders.forget(card, data=data)
     folder = installed(card, data=data)
-    if not was_kept and folder is None:
+    if not was_kept and forgotten is None and folder is None:
         raise removal.nothing_kept(card)
     if options.json:
-        _print_json({"removed_bytes": freed, "installed": None if folder is None else str(folder)})
+        _print_json(
+            {
+                "removed_bytes": freed,
+                "forgotten": _text(forgotten),
+                "installed": _text(folder),
+            }
+        )
         return 0
+    if forgotten is not None:
+        _print(folders.let_go(card, forgotten))
     if was_kept:
         _print(f"The weights of '{card.id}' are removed; {hub.gigabytes(freed)} are free again.")
     if folder is not None:
@@ -159,11 +174,48 @@ def remove_model(options: argparse.Namespace) -> int:
     return 0
 
 
-def _named(card: Card) -> Path | None:
-    """Return the folder that the environment names instead of a download."""
-    if card.hub is None or not os.environ.get(variable(card.id)):
-        return None
-    return weights_folder(card)
+def use_folder(options: argparse.Namespace) -> int:
+    """Choose a folder of the user's own, or let go of the one that was chosen."""
+    card, data = find_download(options.model), _data(options)
+    if options.forget:
+        folder = folders.forget(card, data=data)
+        if folder is None:
+            raise folders.nothing_chosen(card)
+        said = folders.let_go(card, folder)
+    else:
+        folder = folders.choose(card, options.folder, data=data)
+        said = f"The weights of '{card.id}' come from {folder}, used as they are"
+    if options.json:
+        _print_json({"folder": str(folder), "used": not options.forget})
+    else:
+        _print(said)
+    return 0
+
+
+def _own(card: Card, data: Path) -> Path | None:
+    """Return the folder of the user's own that is used instead of a download."""
+    return None if card.hub is None else folders.own_folder(card, data=data)
+
+
+def _named_by(card: Card, data: Path) -> str | None:
+    """Return who says where a card's weights are: its variable, "choice", or None for nobody."""
+    if folders.named(card):
+        return variable(card.id)
+    return "choice" if is_own(card, data=data) else None
+
+
+def _who(card: Card, data: Path) -> str:
+    """Return the same in words, to follow the folder."""
+    name = _named_by(card, data)
+    if name is None:
+        return ""
+    if name == "choice":
+        return f", chosen (`models use {card.id} --forget` lets go of it)"
+    return f", which {name} names"
+
+
+def _text(folder: Path | None) -> str | None:
+    return None if folder is None else str(folder)
 
 
 def _data(options: argparse.Namespace) -> Path:
@@ -173,7 +225,8 @@ def _data(options: argparse.Namespace) -> Path:
 def _to_json(card: Card, data: Path) -> dict[str, object]:
     folder = installed(card, data=data)
     return card.to_json() | {
-        "installed": None if folder is None else str(folder),
+        "installed": _text(folder),
+        "named_by": _named_by(card, data),
         "installed_bytes": 0 if folder is None else hub.size_on_disk(folder),
         "trouble": "" if card.hub is None else trouble(card, data=data),
     }
@@ -197,13 +250,13 @@ def _state(card: Card, data: Path) -> str:
     folder = installed(card, data=data)
     if folder is not None:
         return f"{hub.gigabytes(hub.size_on_disk(folder))} on this computer"
-    if os.environ.get(variable(card.id)):
+    if folders.named(card):
         return f"not usable where {variable(card.id)} says"
+    if is_own(card, data=data):
+        return "not usable in the folder that was chosen"
     if not card.revision:
-        return (
-            f"not downloaded by Depthshot: {hub.gigabytes(card.download_bytes)}, named in"
-            f" {variable(card.id)}"
-        )
+        size = hub.gigabytes(card.download_bytes)
+        return f"not downloaded by Depthshot: {size}, see `models use {card.id} FOLDER`"
     return f"{hub.gigabytes(card.download_bytes)} to download"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from .looks import LatentColours
@@ -199,6 +200,8 @@ class Card:
         tokens: Of words that it reads at most, what is wanted and what is not each; None for any.
         takes_seed: Whether the seed does.
         follows_camera: Whether what it makes is seen from the shot's cameras.
+        folder: The very folder that its weights are loaded from, see `weights.as_installed`; None
+            while that is not decided.
         phases: The parts of its work that it reports, in order, each with its share of the time;
             the shares add up to 1.
     """
@@ -230,6 +233,7 @@ class Card:
     stills: int | None = None
     overlap: int = 0
     follows_camera: bool = True
+    folder: Path | None = None
 
     def share_done(self, phase: str, done: int, total: int) -> float | None:
         """Return how much of all its work is done, 0 to 1, when `done` of `total` of `phase` are.
@@ -265,6 +269,7 @@ class Card:
             hub=self.fast.hub,
             parts=(),
             fast=None,
+            folder=None,
         )
 
     @property

@@ -4,6 +4,7 @@
 <data>/weights/models--owner--name/     blobs/ and snapshots/<revision>/
 <data>/weights/<card id>.json           what was fetched and verified, see `pull`
 <data>/weights/licences.json            which licences were accepted, see `licences`
+<data>/weights/folders.json             folders of the user's own that were chosen, see `folders`
 
 The cache that other programs of the user fill is used as it is, and never written to. Only the
 standard library is needed here; downloading is `pull`'s.
@@ -83,16 +84,24 @@ def find_weights(card: Card, *, data: Path | None = None) -> Path:
     size = gigabytes(card.download_bytes)
     raise ModelError(
         f"The weights of '{card.id}' {trouble or f'({size}) are not on this computer'}; get them"
-        f" with Download in Depthshot's panel or with `models pull {card.id}`, or name a folder"
-        f" that has them in {variable(card.id)}."
+        f" with Download in Depthshot's panel or with `models pull {card.id}`, or choose a folder"
+        f" that has them {how_to_choose(card)}."
     )
 
 
 def unpinned(card: Card) -> ModelError:
     """Return the error of a card whose repository has no revision that was checked."""
     return ModelError(
-        f"'{card.id}' is not downloaded by Depthshot; fetch it with `{command(card)}`, and name"
-        f" that folder in {variable(card.id)}."
+        f"'{card.id}' is not downloaded by Depthshot; fetch it with `{command(card)}`, and choose"
+        f" that folder {how_to_choose(card)}."
+    )
+
+
+def how_to_choose(card: Card) -> str:
+    """Return in words how a folder of the user's own becomes that of a card's weights."""
+    return (
+        f"with Use a Folder in Depthshot's panel or with `models use {card.id} FOLDER` (on a server"
+        f" also in {variable(card.id)})"
     )
 
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from ..errors import ModelError, StorageError
-from ..fields import read_json
-from ..locks import FileLock
-from ..paths import make_private
-from . import hub
+from ..errors import ModelError
+from .beside import Beside
 from .card import Card
 
-FILE = "licences.json"
-LOCK = "licences.lock"
-_LOCK_SECONDS = 10.0
-_LARGEST = 1_000_000
+_ACCEPTED = Beside("licences", again="accept the licences again")
 
 
 def is_accepted(card: Card, *, data: Path | None = None) -> bool:
@@ -24,7 +17,7 @@ def is_accepted(card: Card, *, data: Path | None = None) -> bool:
     Raises:
         ModelError: what was accepted cannot be read.
     """
-    return _read(data).get(card.id) == _what(card)
+    return _ACCEPTED.read(data).get(card.id) == _what(card)
 
 
 def accept(card: Card, *, data: Path | None = None) -> None:
@@ -34,19 +27,7 @@ def accept(card: Card, *, data: Path | None = None) -> None:
         ModelError: what was accepted before cannot be read.
         StorageError: it cannot be written.
     """
-    folder = hub.home(data)
-    part = folder / f"{FILE}.part"
-    try:
-        make_private(folder)
-        with FileLock(folder / LOCK, timeout=_LOCK_SECONDS):  # two may be accepted at once
-            values = _read(data) | {card.id: _what(card)}
-            part.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
-            part.replace(folder / FILE)
-    except OSError as reason:
-        raise StorageError(
-            f"'{folder}' cannot be written ({reason.strerror or reason}); make room or choose"
-            " another data folder."
-        ) from reason
+    _ACCEPTED.change(data, lambda values: values | {card.id: _what(card)})
 
 
 def not_accepted(card: Card) -> ModelError:
@@ -64,13 +45,3 @@ def _what(card: Card) -> dict[str, str]:
         "licence_url": card.hub.licence_url,
         "revision": card.revision,
     }
-
-
-def _read(data: Path | None) -> dict[str, object]:
-    path = hub.home(data) / FILE
-    if not path.is_file():
-        return {}
-    value = read_json(path, error=ModelError, largest=_LARGEST)
-    if not isinstance(value, dict):
-        raise ModelError(f"'{path}' is damaged; remove it, and accept the licences again.")
-    return value

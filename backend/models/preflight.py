@@ -31,7 +31,7 @@ from .memory import (
 from .plan import plan_frames
 from .speeds import rate_of, video_seconds
 from .verdict import NOT_HERE, TOO_LARGE, fitting, lacking, lacking_disk
-from .weights import installed, is_named, needed, trouble
+from .weights import installed, is_own, needed, trouble
 
 _ANY_SIZE, _ANY_FRAMES = (832, 480), 81  # where a card names none
 
@@ -186,7 +186,7 @@ def preflight_here(
     settings: Mapping[str, object] | None = None,
     **asked: object,
 ) -> Preflight:
-    """Return the same for the weights that are in a data folder, or where the environment says.
+    """Return the same for the weights that a data folder has, or of the user's own.
 
     Args:
         card: The card.
@@ -200,7 +200,7 @@ def preflight_here(
     """
     wanted = needed(card, card.check_settings(settings or {}))
     lacks = [each for each in wanted if installed(each, data=data) is None]
-    foreign = [each for each in lacks if is_named(each) or not each.revision]
+    foreign = [each for each in lacks if is_own(each, data=data) or not each.revision]
     return preflight(
         as_on_disk(card, data),
         machine,

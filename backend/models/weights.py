@@ -8,15 +8,14 @@ needed here.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ModelError
+from . import folders
 from .card import Card
-from .hub import find_weights, variable
-from .snapshot import what_is_missing
+from .hub import find_weights, how_to_choose, variable
 
 MAX_BYTES = 22_000_000  # of one family's shipped weights, all files together
 _KINDS = (".json", ".safetensors")
@@ -29,45 +28,38 @@ _FAMILIES = Path(__file__).resolve().parent
 def weights_folder(card: Card, *, data: Path | None = None) -> Path:
     """Return where the weights of a card are.
 
-    That is where `variable` says, else where they ship or were downloaded to. Of a card with a
-    `hub` it is a folder with all that the model needs.
+    That is where its `folder` or `variable` says, or where they ship; of a card with a `hub` the
+    folder that was chosen (`folders`) comes after the variable, and then what was downloaded. Of
+    such a card it is a folder with all that the model needs.
 
     Args:
         card: The card.
-        data: Data folder in which downloads are; None for the user's own.
+        data: Data folder in which choices and downloads are; None for the user's own.
 
     Raises:
-        ModelError: they are not on this computer or not whole, or `variable` names no folder or one
-            that lacks something.
+        ModelError: they are not on this computer or not whole, or `variable` or the choice names
+            no folder or one that lacks something.
     """
-    other = os.environ.get(variable(card.id))
+    if card.folder is not None:
+        return card.folder
     if card.hub is None:
+        other = folders.named(card)
         return Path(other) if other else _FAMILIES / card.family / "weights"
-    return _named(card, Path(other)) if other else find_weights(card, data=data)
+    own = folders.own_folder(card, data=data)
+    return find_weights(card, data=data) if own is None else own
 
 
-def _named(card: Card, folder: Path) -> Path:
-    """Return the folder that the environment names, where it has what the card's model needs."""
-    clear = ", or clear it to download the weights" if card.revision else ""
-    if not folder.is_dir():
-        raise ModelError(
-            f"{variable(card.id)} names '{folder}', where no folder is; correct it{clear}."
-        )
+def is_own(card: Card, *, data: Path | None = None) -> bool:
+    """Whether a card's weights are to come from a folder of the user's own, usable or not.
+
+    Where what was chosen cannot be read that may be, so it is true: `weights_folder` says why.
+    """
+    if folders.named(card) or card.hub is None:
+        return bool(folders.named(card))
     try:
-        missing = what_is_missing(folder, card.hub, parts=tuple(p.name for p in card.parts))
-    except OSError as reason:
-        missing = f"it cannot be read: {reason.strerror or reason}"
-    if missing is not None:
-        raise ModelError(
-            f"{variable(card.id)} names '{folder}', which does not have all that '{card.id}' needs"
-            f" ({missing}); put it there, name another folder{clear}."
-        )
-    return folder
-
-
-def is_named(card: Card) -> bool:
-    """Whether the environment names a folder of weights of a card."""
-    return bool(os.environ.get(variable(card.id)))
+        return card.id in folders.chosen(data=data)
+    except ModelError:
+        return True
 
 
 def needed(card: Card, settings: Mapping[str, object]) -> tuple[Card, ...]:
@@ -99,20 +91,26 @@ def trouble(card: Card, *, data: Path | None = None) -> str:
     return ""
 
 
-def as_installed(card: Card) -> Card:
-    """Return the card with the revision of the very weights that will be loaded.
+def as_installed(card: Card, *, data: Path | None = None) -> Card:
+    """Return the card with the folder and the revision of the very weights that will be loaded.
 
-    That is another than its own only where `variable` names other weights.
+    The revision is another than its own only where they come from a folder of the user's own. What
+    is chosen or downloaded from now on changes nothing about the card that is returned.
+
+    Args:
+        card: The card.
+        data: As for `weights_folder`.
 
     Raises:
         ModelError: they cannot be read.
     """
-    if not card.learned or not os.environ.get(variable(card.id)):
-        return card
+    if not card.learned or not is_own(card, data=data):
+        return card if card.hub is None else replace(card, folder=installed(card, data=data))
+    folder = weights_folder(card, data=data)
     try:
-        return replace(card, revision=fingerprint(weights_folder(card)))
+        return replace(card, revision=fingerprint(folder), folder=folder)
     except OSError as reason:
-        raise ModelError(_unreadable(card, weights_folder(card), reason)) from reason
+        raise ModelError(_unreadable(card, folder, reason)) from reason
 
 
 def weights_files(folder: Path) -> list[Path]:
@@ -178,6 +176,8 @@ def _unreadable(card: Card, folder: Path, reason: OSError) -> str:
 
 
 def _way_out(card: Card) -> str:
-    if os.environ.get(variable(card.id)):
+    if folders.named(card):
         return f"correct or clear the environment variable {variable(card.id)}."
+    if card.hub is not None:
+        return f"mend that folder, or choose another one {how_to_choose(card)}."
     return "install Depthshot again, or choose another model."

@@ -43,6 +43,8 @@ _IN_STORE = (
 # Weights are in the layout of the hub's tools, which an artist's own cache has as well; that these
 # licences were accepted says that it is ours, and so it is the last to go.
 _LICENCES, _LICENCES_LOCK = "licences.json", "licences.lock"
+# Which folders of the artist's own have weights: the list goes, and never what it names.
+_CHOSEN, _CHOSEN_LOCK = "folders.json", "folders.lock"
 _REPOSITORY = re.compile(r"models--[\w.-]+")
 _IN_REPOSITORY = ("blobs", "snapshots", "pull.lock")
 _MANIFEST = re.compile(r"[\w.-]+\.json(?:\.part)?")
@@ -123,9 +125,11 @@ def _of_store(store: Path) -> list[Path]:
 
 
 def _of_weights(weights: Path) -> list[Path]:
+    found = [weights / _CHOSEN] if _has_chosen(weights) else []
+    if is_empty(weights / _CHOSEN_LOCK):
+        found.append(weights / _CHOSEN_LOCK)
     if not _has_licences(weights):
-        return []
-    found = []
+        return found
     for entry in _entries(weights):
         if _REPOSITORY.fullmatch(entry.name):
             inside = (entry / name for name in _IN_REPOSITORY)
@@ -142,6 +146,13 @@ def _has_licences(weights: Path) -> bool:
     value = _read_json(weights / _LICENCES)
     accepted = [isinstance(each, dict) and "licence_url" in each for each in value.values()]
     return bool(accepted) and all(accepted)
+
+
+def _has_chosen(weights: Path) -> bool:
+    """Whether folders were chosen there; an empty list is none."""
+    value = _read_json(weights / _CHOSEN)
+    folders = [isinstance(each, str) and Path(each).is_absolute() for each in value.values()]
+    return bool(folders) and all(folders)
 
 
 def _is_manifest(path: Path) -> bool:

@@ -140,7 +140,7 @@ def test_other_weights_can_be_named_and_are_told_apart(weights, monkeypatch):
     monkeypatch.setenv("DEPTHSHOT_WAN_1_3B_WEIGHTS", str(weights))
     assert weights_folder(card) == weights
     installed = as_installed(card)
-    assert installed == replace(card, revision=fingerprint(weights))
+    assert installed == replace(card, revision=fingerprint(weights), folder=weights)
     assert what_is_wrong(installed) is None
     monkeypatch.setenv("DEPTHSHOT_WAN_1_3B_WEIGHTS", str(weights / "nowhere"))
     assert what_is_wrong(as_installed(card)).endswith(

@@ -145,8 +145,65 @@ def test_a_local_folder_is_used_and_stays(run, tmp_path, served):
     assert tiny(run, **{name: str(folder)})["installed"] == str(folder)
     assert str(folder) in run("pull", "tiny-video", **{name: str(folder)}).stdout
     removed = run("remove", "tiny-video", "--json", **{name: str(folder)})
-    assert json.loads(removed.stdout) == {"removed_bytes": 0, "installed": str(folder)}
+    assert json.loads(removed.stdout) == {
+        "removed_bytes": 0, "forgotten": None, "installed": str(folder)
+    }  # fmt: skip
     assert folder.is_dir() and served.asked == []
+
+
+def test_a_folder_is_chosen_used_and_let_go_of(run, tmp_path, served):
+    folder = tmp_path / "mine"
+    refused = run("use", "tiny-video", str(folder), status=1).stderr
+    assert refused == (
+        f"The weights of 'tiny-video' cannot come from '{folder}', where no folder is; choose a"
+        " folder that is there.\n"
+    )
+    fill_cache(tmp_path / "copy", needed(model_files())).rename(folder)
+    said = run("use", "tiny-video", str(folder)).stdout
+    assert said == f"The weights of 'tiny-video' come from {folder}, used as they are\n"
+    assert (tiny(run)["installed"], tiny(run)["named_by"]) == (str(folder), "choice")
+    shown = run("show", "tiny-video").stdout
+    assert f"{folder}, chosen (`models use tiny-video --forget` lets go of it)" in shown
+    assert str(folder) in run("pull", "tiny-video").stdout and served.asked == []
+
+    name = weights.variable("tiny-video")
+    other = {name: str(tmp_path / "nowhere")}
+    assert tiny(run, **other)["installed"] is None, "the variable comes first"
+    assert f"{name} names a folder" in run("use", "tiny-video", ".", status=1, **other).stderr
+
+    assert json.loads(run("use", "tiny-video", "--forget", "--json").stdout) == {
+        "folder": str(folder), "used": False
+    }  # fmt: skip
+    assert (tiny(run)["installed"], tiny(run)["named_by"]) == (None, None)
+    assert "there is nothing to let go of" in run("use", "tiny-video", "--forget", status=1).stderr
+    assert folder.is_dir()
+
+
+def test_removing_lets_go_of_a_chosen_folder_and_removes_what_was_downloaded(run, tmp_path, served):
+    folder = tmp_path / "mine"
+    fill_cache(tmp_path / "copy", needed(model_files())).rename(folder)
+    files = sorted(folder.rglob("*"))
+    run("pull", "tiny-video", "--accept-licence")
+    run("use", "tiny-video", str(folder))
+    removed = run("remove", "tiny-video").stdout
+    assert f"'{folder}' is no longer used for 'tiny-video', and stays as it is." in removed
+    assert "are removed" in removed and tiny(run)["installed"] is None
+    run("use", "tiny-video", str(folder))
+    done = json.loads(run("remove", "tiny-video", "--json").stdout)
+    assert done == {"removed_bytes": 0, "forgotten": str(folder), "installed": None}
+    assert sorted(folder.rglob("*")) == files and (folder / LARGE[0]).is_file()
+
+
+def test_a_choice_that_is_not_whole_any_more_says_the_way_out(run, tmp_path):
+    folder = tmp_path / "mine"
+    fill_cache(tmp_path / "copy", needed(model_files())).rename(folder)
+    run("use", "tiny-video", str(folder))
+    folder.rename(tmp_path / "away")
+    assert "not usable in the folder that was chosen" in run("list").stdout
+    assert f"way out    The weights of 'tiny-video' come from '{folder}', where no folder is;" in (
+        run("show", "tiny-video").stdout
+    )
+    assert "or let go of it to download them" in run("pull", "tiny-video", status=1).stderr
 
 
 def test_models_that_ship_say_so(run):
@@ -176,7 +233,7 @@ def test_what_is_not_downloaded_says_so_with_every_licence(run):
     assert "not downloaded by Depthshot: 20.8 GB" in shown and "to download" not in shown
     assert "hf download Efficient-Large-Model/SANA-WM_bidirectional-diffusers --local-dir" in shown
     listed = run("list").stdout
-    assert "not downloaded by Depthshot: 20.8 GB, named in DEPTHSHOT_SANA_WM_WEIGHTS" in listed
+    assert "not downloaded by Depthshot: 20.8 GB, see `models use sana-wm FOLDER`" in listed
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

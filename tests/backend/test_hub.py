@@ -35,7 +35,8 @@ def test_without_weights_one_sentence_says_how_to_get_them(places):
     assert str(caught.value) == (
         f"The weights of 'tiny-video' ({hub.gigabytes(card.download_bytes)}) are not on this"
         " computer; get them with Download in Depthshot's panel or with `models pull tiny-video`,"
-        " or name a folder that has them in DEPTHSHOT_TINY_VIDEO_WEIGHTS."
+        " or choose a folder that has them with Use a Folder in Depthshot's panel or with `models"
+        " use tiny-video FOLDER` (on a server also in DEPTHSHOT_TINY_VIDEO_WEIGHTS)."
     )
 
 

@@ -158,7 +158,7 @@ def test_weights_of_another_family_are_refused(shot, tmp_path, monkeypatch):
 
 def test_a_repository_without_a_checked_revision_is_not_downloaded(tmp_path, monkeypatch):
     monkeypatch.delenv(variable(CARD.id), raising=False)
-    said = r"'sana-wm' is not downloaded .* and name that folder in DEPTHSHOT_SANA_WM_WEIGHTS\."
+    said = r"'sana-wm' is not downloaded .* and choose that folder .* `models use sana-wm FOLDER`"
     with pytest.raises(ModelError, match=said):
         hub.find_weights(CARD, data=tmp_path)
     with pytest.raises(ModelError, match=said):

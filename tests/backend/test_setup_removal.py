@@ -1,5 +1,6 @@
 """Remove Everything: what Depthshot has made goes, whatever else lies there stays."""
 
+import json
 import os
 import subprocess
 import sys
@@ -43,6 +44,8 @@ FOREIGN = [
     "weights/models--stabilityai--some/blobs/0123",
     "weights/models--stabilityai--some/snapshots/0123/model.safetensors",
     "weights/some.json",
+    "weights/folders.json",
+    "weights/folders.lock",
     "prompts/list.safetensors",
     "token",
     "server-1.json",
@@ -106,6 +109,8 @@ def fill(data: Path) -> None:
     put(data, "weights/licences.json", LICENCES)
     put(data, "weights/a-model.json", '{"repository": "someone/a", "revision": "0", "files": {}}')
     put(data, "weights/b-model.json.part", '{"repo')
+    put(data, "weights/folders.json", json.dumps({"a-model": str(data.parent / "mine")}))
+    put(data, "weights/folders.lock")
     put(data, f"{REPOSITORY}/pull.lock")
     put(data, f"{REPOSITORY}/blobs/{NAME}.incomplete", "some")
     link = put(data, f"{REPOSITORY}/blobs/{NAME}", "weights")
@@ -125,6 +130,16 @@ def test_all_that_depthshot_makes_is_gone(data):
     assert called == [True]
     assert not data.exists()
     assert removal.remove(data) == []
+
+
+def test_folders_that_were_chosen_stay_and_are_forgotten(data, tmp_path):
+    mine = put(tmp_path, "mine/model.safetensors", "weights")
+    folders = json.dumps({"a-model": str(mine.parent)})
+    put(data, "weights/folders.json", folders)
+    put(data, "weights/folders.lock")
+    assert removal.size(data) == len(folders)
+    assert removal.remove(data) == [] and not data.exists()
+    assert mine.read_text() == "weights"
 
 
 def test_nothing_goes_by_an_everyday_name(data):

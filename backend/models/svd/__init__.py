@@ -10,7 +10,7 @@ __all__ = ["CARDS", "load_model"]
 
 
 def load_model(card: Card, *, device: str) -> Model:
-    """Load the weights that were downloaded, or those that the card's variable names."""
+    """Load the weights that were downloaded, or those in a folder of the user's own."""
     import torch
 
     from ..video.job import VideoModel

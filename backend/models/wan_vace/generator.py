@@ -97,7 +97,7 @@ class WanVaceGenerator:
         card = self._card.fast_card
         folder = weights_folder(card)
         return Change(
-            "fast",
+            f"fast, from {folder}",
             lambda pipeline, bits: add_lora(card, folder, pipeline, fuse=bits > FOUR),
         )
 

@@ -1,0 +1,164 @@
+"""Folders of weights that are the user's own: named by a variable, or chosen and remembered.
+
+What was chosen is kept beside the weights, <data>/weights/folders.json: the id of a card, and the
+folder from the root. Such a folder is used as it is, and never written to or removed. Only the
+standard library is needed here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ModelError
+from ..paths import full_path
+from .beside import Beside
+from .card import Card
+from .hub import how_to_choose, variable
+from .snapshot import what_is_missing
+
+CHOSEN = Beside("folders", again="choose the folders of weights again")
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How a refusal of a folder begins, and how it ends.
+
+    Attributes:
+        begin: What stands before the folder.
+        gone: The way out where there is no folder.
+        lacks: The way out where it has not all.
+    """
+
+    begin: str
+    gone: str
+    lacks: str
+
+
+def named(card: Card) -> str:
+    """Return the folder of a card that the environment names, "" for none."""
+    return os.environ.get(variable(card.id), "")
+
+
+def chosen(*, data: Path | None = None) -> dict[str, Path]:
+    """Return the folders that were chosen, by the ids of their cards.
+
+    Raises:
+        ModelError: what was chosen cannot be read.
+    """
+    values = CHOSEN.read(data)
+    for value in values.values():
+        if not isinstance(value, str) or not Path(value).is_absolute():
+            raise CHOSEN.damaged(data)
+    return {model: Path(str(value)) for model, value in values.items()}
+
+
+def choose(card: Card, folder: Path, *, data: Path | None = None) -> Path:
+    """Remember a folder of the user's own as where a card's weights are; returns it from the root.
+
+    Raises:
+        ModelError: the card has no `hub`, its variable is set, the folder is not there or has not
+            all that the model needs, or what was chosen before cannot be read.
+        StorageError: it cannot be written.
+    """
+    if card.hub is None:
+        raise ModelError(
+            f"The model '{card.id}' comes with Depthshot, without a download; there is no folder"
+            " to choose."
+        )
+    if named(card):
+        raise ModelError(
+            f"{variable(card.id)} names a folder for '{card.id}', which comes before one that is"
+            " chosen; clear the variable, and choose again."
+        )
+    folder = check(card, full_path(folder), _asked(card))
+    CHOSEN.change(data, lambda values: values | {card.id: str(folder)})
+    return folder
+
+
+def forget(card: Card, *, data: Path | None = None) -> Path | None:
+    """Let go of the folder that was chosen for a card; returns it, None where none was.
+
+    The folder itself stays as it is.
+
+    Raises:
+        ModelError: what was chosen cannot be read.
+        StorageError: it cannot be written.
+    """
+    folder = chosen(data=data).get(card.id)
+    if folder is not None:
+        CHOSEN.change(
+            data, lambda values: {model: at for model, at in values.items() if model != card.id}
+        )
+    return folder
+
+
+def let_go(card: Card, folder: Path) -> str:
+    """Return the sentence for a folder that was let go of."""
+    return f"'{folder}' is no longer used for '{card.id}', and stays as it is."
+
+
+def nothing_chosen(card: Card) -> ModelError:
+    """Return the error for a choice to be forgotten where there is none."""
+    return ModelError(f"No folder is chosen for '{card.id}'; there is nothing to let go of.")
+
+
+def own_folder(card: Card, *, data: Path | None = None) -> Path | None:
+    """Return the folder of the user's own that a card with a `hub` uses, None for none.
+
+    Raises:
+        ModelError: there is one, and it cannot be used; or what was chosen cannot be read.
+    """
+    if folder := named(card):
+        return check(card, Path(folder), _by_variable(card))
+    if (folder := chosen(data=data).get(card.id)) is not None:
+        return check(card, folder, _by_choice(card))
+    return None
+
+
+def check(card: Card, folder: Path, words: _Words) -> Path:
+    """Return a folder, where it has what the card's model needs.
+
+    Raises:
+        ModelError: it has not, or is not there.
+    """
+    try:
+        if not folder.is_dir():
+            raise ModelError(f"{words.begin} '{folder}', where no folder is; {words.gone}.")
+        missing = what_is_missing(folder, card.hub, parts=tuple(p.name for p in card.parts))
+    except OSError as reason:
+        missing = f"it cannot be read: {reason.strerror or reason}"
+    if missing is not None:
+        raise ModelError(
+            f"{words.begin} '{folder}', which does not have all that '{card.id}' needs"
+            f" ({missing}); {words.lacks}."
+        )
+    return folder
+
+
+def _by_variable(card: Card) -> _Words:
+    clear = ", or clear it to download the weights" if card.revision else ""
+    return _Words(
+        f"{variable(card.id)} names",
+        gone=f"correct it{clear}",
+        lacks=f"put it there, name another folder{clear}",
+    )
+
+
+def _by_choice(card: Card) -> _Words:
+    download = " to download them" if card.revision else ""
+    another = f"choose another one {how_to_choose(card)}, or let go of it{download}"
+    return _Words(
+        f"The weights of '{card.id}' come from",
+        gone=f"bring it back, {another}",
+        lacks=f"put it there, {another}",
+    )
+
+
+def _asked(card: Card) -> _Words:
+    return _Words(
+        f"The weights of '{card.id}' cannot come from",
+        gone="choose a folder that is there",
+        lacks="put it there, or choose another folder",
+    )

@@ -1,0 +1,196 @@
+"""Folders of weights that were chosen: kept, before what is downloaded, behind the variable."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.errors import ModelError, StorageError
+from backend.models import find_card, folders, hub, weights
+from backend.models.preflight import missing_bytes
+from tests.hubs import LARGE, fill_cache, model_files, needed, safetensors, tiny_card
+
+CARD = tiny_card()
+VARIABLE = weights.variable(CARD.id)
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch) -> Path:
+    """A data folder of which the environment says nothing, and an empty cache of the user's."""
+    monkeypatch.setenv("DEPTHSHOT_DATA_DIR", str(tmp_path / "another"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(VARIABLE, raising=False)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    folder = tmp_path / "mein Ordner 🎬"
+    fill_cache(tmp_path / "copy", needed(model_files())).rename(folder)
+    return folder
+
+
+def listed(data: Path) -> Path:
+    return data / "weights/folders.json"
+
+
+def test_what_is_chosen_is_remembered_until_it_is_let_go_of(data, mine):
+    assert folders.chosen(data=data) == {}
+    assert folders.choose(CARD, mine, data=data) == mine
+    assert json.loads(listed(data).read_text("utf-8")) == {CARD.id: str(mine)}
+    assert folders.chosen(data=data) == {CARD.id: mine}
+    assert weights.installed(CARD, data=data) == weights.weights_folder(CARD, data=data) == mine
+    assert weights.trouble(CARD, data=data) == "" and weights.is_own(CARD, data=data)
+    assert missing_bytes(CARD, data) == 0
+    assert folders.chosen() == {}, "another data folder has choices of its own"
+
+    assert folders.forget(CARD, data=data) == mine
+    assert folders.forget(CARD, data=data) is None
+    assert not listed(data).exists() and not weights.is_own(CARD, data=data)
+    assert weights.installed(CARD, data=data) is None
+    assert (mine / LARGE[0]).is_file()
+
+
+def test_choices_of_other_models_stay(data, mine, tmp_path):
+    fast = find_card("wan-vace-1.3b").fast_card
+    lora = tmp_path / "lora"
+    (lora / fast.hub.files[0]).parent.mkdir(parents=True)
+    (lora / fast.hub.files[0]).write_bytes(safetensors(b"LoRA"))
+    folders.choose(CARD, mine, data=data)
+    folders.choose(fast, lora, data=data)
+    assert weights.weights_folder(fast, data=data) == lora
+    folders.forget(CARD, data=data)
+    assert folders.chosen(data=data) == {fast.id: lora}
+
+
+def test_a_path_is_remembered_from_the_root(data, mine, monkeypatch):
+    monkeypatch.chdir(mine.parent)
+    assert folders.choose(CARD, Path(mine.name), data=data) == mine
+    assert folders.chosen(data=data) == {CARD.id: mine}
+
+
+def test_the_variable_comes_first_the_choice_next_and_downloads_last(data, mine, monkeypatch):
+    downloaded = fill_cache(hub.home(data), needed(model_files()))
+    assert weights.weights_folder(CARD, data=data) == downloaded
+    folders.choose(CARD, mine, data=data)
+    assert weights.weights_folder(CARD, data=data) == mine
+    monkeypatch.setenv(VARIABLE, str(downloaded))
+    assert weights.weights_folder(CARD, data=data) == downloaded
+    with pytest.raises(ModelError, match=f"{VARIABLE} names a folder for 'tiny-video', which"):
+        folders.choose(CARD, mine, data=data)
+    monkeypatch.setenv(VARIABLE, "/nowhere")
+    assert weights.trouble(CARD, data=data).startswith(f"{VARIABLE} names '/nowhere', where")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("model_index.json", None, "(model_index.json is missing); put it there, or"),
+        (LARGE[1], None, f"({LARGE[1]} is missing)"),
+        (LARGE[1], b"\x80\x04pickled", f"({LARGE[1]} is no safetensors file)"),
+    ],
+)
+def test_what_has_not_all_is_not_chosen(data, mine, name, content, said):
+    (mine / name).unlink()
+    if content is not None:
+        (mine / name).write_bytes(content)
+    with pytest.raises(ModelError) as refused:
+        folders.choose(CARD, mine, data=data)
+    begin = f"The weights of 'tiny-video' cannot come from '{mine}', which does not have all"
+    assert str(refused.value).startswith(begin) and said in str(refused.value)
+    assert not data.exists()
+
+
+def test_a_file_or_nothing_is_no_folder(data, mine):
+    for path in (mine / "model_index.json", mine / "nowhere"):
+        with pytest.raises(ModelError, match="where no folder is; choose a folder that is there"):
+            folders.choose(CARD, path, data=data)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such rights")
+def test_a_folder_that_must_not_be_read_is_refused(data, mine, monkeypatch):
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)  # root may read everything
+    with pytest.raises(ModelError, match=r"\(it cannot be read: Permission denied\); put it"):
+        folders.choose(CARD, mine, data=data)
+
+
+def test_a_model_that_ships_has_nothing_to_choose(data, mine):
+    for model in ("draft", "projection"):
+        with pytest.raises(ModelError, match="there is no folder to choose"):
+            folders.choose(find_card(model), mine, data=data)
+        assert not weights.is_own(find_card(model), data=data)
+
+
+def test_a_folder_that_has_gone_is_told_with_every_way_out(data, mine):
+    folders.choose(CARD, mine, data=data)
+    mine.rename(mine.with_name("away"))
+    said = weights.trouble(CARD, data=data)
+    assert said == (
+        f"The weights of 'tiny-video' come from '{mine}', where no folder is; bring it back, choose"
+        " another one with Use a Folder in Depthshot's panel or with `models use tiny-video FOLDER`"
+        f" (on a server also in {VARIABLE}), or let go of it to download them."
+    )
+    with pytest.raises(ModelError) as refused:
+        weights.as_installed(CARD, data=data)
+    assert str(refused.value) == said
+    assert weights.installed(CARD, data=data) is None and weights.is_own(CARD, data=data)
+    mine.with_name("away").rename(mine)
+    (mine / "vae/config.json").unlink()
+    assert "(vae is missing or has no configuration); put it" in weights.trouble(CARD, data=data)
+    assert folders.forget(CARD, data=data) == mine
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "is damaged; remove it, and choose the folders of weights again"),
+        ('{"tiny-video": 1}', "is damaged; remove it"),
+        ('{"other": "relative/path"}', "is damaged; remove it"),
+        ('{"tiny-vi', "folders.json is not valid JSON"),
+    ],
+)
+def test_a_damaged_list_is_one_sentence_and_stays(data, mine, content, said):
+    listed(data).parent.mkdir(parents=True)
+    listed(data).write_text(content)
+    fill_cache(hub.home(data), needed(model_files()))
+    assert said in weights.trouble(CARD, data=data)
+    assert weights.installed(CARD, data=data) is None, "nobody knows which weights are meant"
+    asks = (
+        lambda: weights.as_installed(CARD, data=data),
+        lambda: folders.forget(CARD, data=data),
+    )
+    for ask in asks:
+        with pytest.raises(ModelError, match=said):
+            ask()
+    assert listed(data).read_text() == content
+
+
+def test_a_list_that_cannot_be_written_is_told(data, mine):
+    data.mkdir()
+    (data / "weights").write_text("a file is in the way")
+    with pytest.raises(StorageError, match=r"cannot be written .*; make room or choose another"):
+        folders.choose(CARD, mine, data=data)
+
+
+def test_the_card_of_a_take_names_the_weights_it_is_made_with(data, mine, tmp_path):
+    """Also where another folder is chosen while they are loaded."""
+    downloaded = fill_cache(hub.home(data), needed(model_files()))
+    card = weights.as_installed(CARD, data=data)
+    assert (card.revision, card.folder) == (CARD.revision, downloaded)
+    folders.choose(CARD, mine, data=data)
+    assert weights.weights_folder(card, data=data) == downloaded
+
+    own = weights.as_installed(CARD, data=data)
+    assert (own.revision, own.folder) == (weights.fingerprint(mine), mine)
+    other = tmp_path / "other"
+    files = needed(model_files()) | {"vae/model.safetensors": safetensors(b"others")}
+    fill_cache(tmp_path / "copy 2", files).rename(other)
+    folders.choose(CARD, other, data=data)
+    assert weights.weights_folder(own, data=data) == mine
+    assert weights.as_installed(CARD, data=data).revision not in (own.revision, CARD.revision)
+    folders.forget(CARD, data=data)
+    assert weights.as_installed(CARD, data=data).revision == CARD.revision
