@@ -14,6 +14,7 @@ from . import (
     find,
     generate,
     model_download,
+    model_folder,
     opened,
     place,
     replace,
@@ -38,6 +39,7 @@ CLASSES = (
     *backend_elsewhere.CLASSES,
     *backend_server.CLASSES,
     *model_download.CLASSES,
+    *model_folder.CLASSES,
 )
 
 _register_classes, _unregister_classes = bpy.utils.register_classes_factory(CLASSES)

@@ -1,6 +1,7 @@
-"""Weights of models downloaded and removed, as chores for `backend_care`. Nothing here touches bpy.
+"""Weights of models got and removed, as chores for `backend_care`. Nothing here touches bpy.
 
-Both are commands of the backend's own (`python -m backend models`), in its environment.
+Downloading and removing are commands of the backend's own (`python -m backend models`), in its
+environment. Choosing a folder needs none of that, but a folder on a disk far away takes its time.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import json
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from ..backend.errors import BackendError, Cancelled, ModelError, StorageError
 from ..backend.events import Event
+from ..backend.models import folders
 from ..backend.models.card import Card
 from ..backend.models.pull import DOWNLOADING
 from ..backend.paths import ROOT, make_private
@@ -90,6 +93,18 @@ def deleting(stored: Preferences, card: Card) -> Chore:
     return Chore("Removing", function, stored.data, alone=True, about=_about(card), model=card.id)
 
 
+def choosing(data: Path, card: Card, folder: Path) -> Chore:
+    """Use a folder that has the weights of a card, as it is."""
+    function = partial(_choose, data, card, folder)
+    return Chore("Looking at", function, data, about=_about(card), model=card.id)
+
+
+def letting_go(data: Path, card: Card) -> Chore:
+    """Let go of the folder that was chosen for a card."""
+    function = partial(_let_go, data, card)
+    return Chore("Letting go of", function, data, about=_about(card), model=card.id)
+
+
 def _about(card: Card) -> str:
     return f"the weights of “{card.label}”"
 
@@ -116,8 +131,30 @@ def _remove(stored: Preferences, card: Card) -> str:
         shelf.forget()
     if ended.code:
         raise ModelError(_last_words(ended))
-    freed = json.loads(ended.output)["removed_bytes"]
-    return f"The weights of “{card.label}” are removed; {freed / 1e9:.1f} GB are free again."
+    told = json.loads(ended.output)
+    freed = told["removed_bytes"] / 1e9
+    said = f"The weights of “{card.label}” are removed; {freed:.1f} GB are free again."
+    if told["forgotten"] is None:
+        return said
+    return f"{said} {folders.let_go(card, Path(told['forgotten']))}"
+
+
+def _choose(data: Path, card: Card, folder: Path) -> str:
+    try:
+        folder = folders.choose(card, folder, data=data)
+    finally:
+        shelf.forget()
+    return f"The weights of “{card.label}” come from '{folder}'; Generate can use them now."
+
+
+def _let_go(data: Path, card: Card) -> str:
+    try:
+        folder = folders.forget(card, data=data)
+    finally:
+        shelf.forget()
+    if folder is None:
+        raise folders.nothing_chosen(card)
+    return folders.let_go(card, folder)
 
 
 def _run(stored: Preferences, progress: Progress, *words: str) -> Ended:

@@ -22,8 +22,8 @@ _DIALOG_WIDTH = 460
 ELSEWHERE = "Takes are made on another computer, which needs the weights; download them there"
 
 
-class _AboutWeights(DoesChore):
-    """What downloading and removing share: the model whose weights are meant."""
+class AboutWeights(DoesChore):
+    """What all that is done about weights shares: the model whose weights are meant."""
 
     model: StringProperty(
         name="Model",
@@ -45,7 +45,7 @@ class _AboutWeights(DoesChore):
         return card
 
 
-class DEPTHSHOT_OT_download_weights(_AboutWeights):
+class DEPTHSHOT_OT_download_weights(AboutWeights):
     """Download the weights of a large model."""
 
     bl_idname = "depthshot.download_weights"
@@ -131,7 +131,7 @@ class DEPTHSHOT_OT_download_weights(_AboutWeights):
         return self.do(downloading(preferences(context), card))
 
 
-class DEPTHSHOT_OT_remove_weights(_AboutWeights):
+class DEPTHSHOT_OT_remove_weights(AboutWeights):
     """Remove the weights of a large model."""
 
     bl_idname = "depthshot.remove_weights"
@@ -161,6 +161,8 @@ class DEPTHSHOT_OT_remove_weights(_AboutWeights):
         column.label(text=f"The weights of “{card.label}”, {gigabytes(card)}", icon="TRASH")
         column.label(text=f"In: {hub.home(data)}")
         column.label(text="Takes stay; to use the model again it is downloaded again")
+        if (folder := shelf.look(card, data).chosen) is not None:
+            column.label(text=f"Let go of, and not removed: {folder}", icon="FILE_FOLDER")
 
     def execute(self, context: Context) -> set[str]:
         """Begin."""
@@ -207,16 +209,19 @@ def gigabytes(card: Card) -> str:
     return f"{card.hub.bytes / 1e9:.1f} GB"
 
 
-def _why_not(context: Context) -> str | None:
-    """Return why nothing can be done about weights now, None if something can."""
+def why_not_now(context: Context) -> str | None:
+    """Return why nothing can be done about this computer's weights now, None if something can."""
     if care.chore is not None:
         return f"{care.chore.words}; wait for it or cancel it"
-    stored = preferences(context)
-    if stored.elsewhere is not None:
+    refused = preferences(context).refused
+    return refused["data_folder"].removesuffix(".") if "data_folder" in refused else None
+
+
+def _why_not(context: Context) -> str | None:
+    """Return why nothing can be downloaded or removed now, None if something can."""
+    if preferences(context).elsewhere is not None:
         return ELSEWHERE
-    if "data_folder" in stored.refused:
-        return stored.refused["data_folder"].removesuffix(".")
-    return why_no_backend(context)
+    return why_not_now(context) or why_no_backend(context)
 
 
 CLASSES = (

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from bpy.types import Context, Panel, UILayout
 
-from ..backend.models import find_card, hub, removal
+from ..backend.models import find_card, folders, hub, removal
 from ..backend.models.card import Card, Setting
 from ..backend.models.weights import needed, variable
 from ..operators.backend_care import care
 from ..operators.backend_state import why_offline
 from ..operators.model_download import ELSEWHERE, gigabytes
-from ..operators.model_weights import Whose, shelf
+from ..operators.model_weights import Weights, Whose, shelf
 from ..operators.runner import runner
 from ..preferences import preferences
 from ..properties import DepthshotSettings, card_attribute, setting_values
@@ -27,6 +26,7 @@ _HERE = {
     Whose.OURS: "Installed, {size}",
     Whose.USERS: "Installed, {size}, in your own cache of the hub",
     Whose.NAMED: "Installed where {variable} says",
+    Whose.CHOSEN: "Installed, in the folder that you chose: {folder}",
 }
 
 
@@ -96,7 +96,9 @@ def _draw_weights(layout: UILayout, context: Context, card: Card, *, name: str) 
     """Draw whether the weights are here, behind a name, and what can be done about that."""
     stored = preferences(context)
     if stored.elsewhere is not None:
-        paragraph(layout, context, f"{ELSEWHERE}: `models pull {card.id}`", icon="INFO")
+        there = f"`models pull {card.id}`, or choose a folder there: `models use {card.id} FOLDER`"
+        paragraph(layout, context, f"{ELSEWHERE}: {there}", icon="INFO")
+        _offer_folder(layout, card)  # grey, and it says why
         return
     chore = care.chore
     if chore is not None and chore.model == card.id:
@@ -105,32 +107,56 @@ def _draw_weights(layout: UILayout, context: Context, card: Card, *, name: str) 
             layout.operator("depthshot.backend_cancel", icon="X")
         return
     weights = shelf.look(card, stored.data)
-    here = weights.whose
-    named = bool(os.environ.get(variable(card.id)))  # a folder of theirs is not ours to complete
-    if here is Whose.NOBODY and (named or not card.revision):
-        icon = "ERROR" if named else "INFO"
-        paragraph(layout, context, f"{name}{weights.trouble}", icon=icon)
-        if not named:
-            layout.operator("depthshot.copy_command", icon="COPYDOWN").model = card.id
-        return
+    missing = weights.whose is Whose.NOBODY
+    named = bool(folders.named(card))  # a folder of theirs is not ours to complete
     kept = removal.is_kept(hub.home(stored.data), card)
-    if here is Whose.NOBODY:
+    if not missing:
+        text = _HERE[weights.whose].format(
+            size=gigabytes(card), variable=variable(card.id), folder=weights.chosen
+        )
+        paragraph(layout, context, f"{name}{text}", icon="CHECKMARK")
+    elif weights.own or not card.revision:
+        icon = "ERROR" if weights.own else "INFO"
+        paragraph(layout, context, f"{name}{weights.trouble}", icon=icon)
+    else:
         text = f"{name}{gigabytes(card)} to download, {card.licence}"
         paragraph(layout, context, f"{text}; a part has arrived" if kept else text, icon="INFO")
-    else:
-        text = _HERE[here].format(size=gigabytes(card), variable=variable(card.id))
-        paragraph(layout, context, f"{name}{text}", icon="CHECKMARK")
-    if care.model == card.id and care.message and not (care.failed and here is not Whose.NOBODY):
+    if care.model == card.id and care.message and not (care.failed and not missing):
         paragraph(layout, context, care.message, icon="ERROR" if care.failed else "INFO")
-    row = layout.row(align=True)
-    if here is Whose.NOBODY:
-        offline = why_offline()
-        if offline is not None:
-            paragraph(layout, context, f"{offline}.", icon="INTERNET_OFFLINE")
-        row.operator("depthshot.download_weights", text="Download…", icon="IMPORT").model = card.id
-    if kept:
-        row.operator("depthshot.remove_weights", icon="TRASH").model = card.id
+    if not named:
+        _offer(layout, context, card, weights, kept=kept)
+    elif kept and not missing:
+        _offer_removal(layout, card)
     layout.separator()
+
+
+def _offer(layout: UILayout, context: Context, card: Card, weights: Weights, *, kept: bool) -> None:
+    """Draw the buttons that get weights or do away with them; of theirs none is removed."""
+    missing = weights.whose is Whose.NOBODY
+    downloads = missing and bool(card.revision) and not weights.own
+    offline = why_offline()
+    if downloads and offline is not None:
+        paragraph(layout, context, f"{offline}.", icon="INTERNET_OFFLINE")
+    row = layout.row(align=True)
+    if downloads:
+        row.operator("depthshot.download_weights", text="Download…", icon="IMPORT").model = card.id
+    elif missing and not weights.own:
+        row.operator("depthshot.copy_command", icon="COPYDOWN").model = card.id
+    if missing:
+        _offer_folder(row, card)
+    if weights.chosen is not None:
+        row.operator("depthshot.let_go_of_folder", icon="X").model = card.id
+    elif kept:
+        _offer_removal(row, card)
+
+
+def _offer_folder(layout: UILayout, card: Card) -> None:
+    chooser = layout.operator("depthshot.use_folder", text="Use a Folder…", icon="FILE_FOLDER")
+    chooser.model = card.id
+
+
+def _offer_removal(layout: UILayout, card: Card) -> None:
+    layout.operator("depthshot.remove_weights", icon="TRASH").model = card.id
 
 
 CLASSES = (DEPTHSHOT_PT_advanced,)

@@ -76,12 +76,18 @@ def large(scene, folder):
     scene.depthshot.prompt = "a quiet street at dusk, warm light in the windows, wet stones " * 3
 
 
+def elsewhere(scene, folder):
+    """The same, and takes are made on another computer."""
+    large(scene, folder)
+    bpy.context.preferences.addons[EXTENSION].preferences.use_elsewhere = True
+
+
 def _place(scene, folder, target):
     take = views.finished_take(folder / "take")
     bpy.ops.depthshot.place_take(target=target, directory=str(take))
 
 
-STATES = (fresh, furnished, large, running, failed, landed, locked, lost)
+STATES = (fresh, furnished, large, elsewhere, running, failed, landed, locked, lost)
 PANELS = layouts.registered(bpy.types.Panel, EXTENSION)
 MENUS = layouts.registered(bpy.types.Menu, EXTENSION)
 OPERATORS = sorted(dir(bpy.ops.depthshot))
@@ -105,6 +111,7 @@ def in_every_state(folder):
         state(bpy.context.scene, own)
         yield state.__name__
         runner._generation = None
+        bpy.context.preferences.addons[EXTENSION].preferences.property_unset("use_elsewhere")
         status = bpy.context.window_manager.depthshot
         for name in type(status).__annotations__:
             status.property_unset(name)

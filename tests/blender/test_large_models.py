@@ -33,8 +33,9 @@ from tests.hubs import safetensors
 MODEL = "wan-vace-1.3b"
 MISSING = (
     f"The weights of '{MODEL}' (19.0 GB) are not on this computer; get them with Download in"
-    f" Depthshot's panel or with `models pull {MODEL}`, or name a folder that has them in"
-    f" {variable(MODEL)}."
+    f" Depthshot's panel or with `models pull {MODEL}`, or choose a folder that has them with Use a"
+    f" Folder in Depthshot's panel or with `models use {MODEL} FOLDER` (on a server also in"
+    f" {variable(MODEL)})."
 )
 MAKE = "import sys, pathlib; from tests.videos import tiny_wan_vace; "
 MAKE += "tiny_wan_vace(pathlib.Path(sys.argv[1]))"
@@ -71,6 +72,7 @@ def snapshot(large, tiny, tmp_path):
     return folder
 
 
+@pytest.mark.once
 def test_a_take_of_a_large_model_lands_with_what_was_asked_for(large, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv(variable(MODEL), str(tiny))
     settings = large.depthshot
@@ -231,7 +233,8 @@ def test_what_makes_it_need_few_steps_is_asked_for_where_that_is_set(
     with pytest.raises(ModelError, match=fast.hub.repository):
         read_request(bpy.context)
     assert "Wan VACE 1.3B, 4 steps: 'wan-vace-1.3b-fast' is not downloaded" in _said()
-    assert _offered() == ["depthshot.copy_command"], "no revision was checked"
+    offered = ["depthshot.copy_command", "depthshot.use_folder"]
+    assert _offered() == offered, "no revision was checked"
     bpy.ops.depthshot.copy_command(model=fast.id)
     command = f"hf download {fast.hub.repository} {fast.hub.files[0]} --local-dir FOLDER"
     assert bpy.context.window_manager.clipboard in (command, ""), "without a window there is none"
@@ -245,7 +248,7 @@ def test_what_makes_it_need_few_steps_is_asked_for_where_that_is_set(
     assert why_not(bpy.context) is None
     large.depthshot.model = "wan-vace-14b"
     large.depthshot.models.wan_vace_14b.fast = True
-    assert _offered() == ["depthshot.download_weights"] * 2
+    assert _offered() == ["depthshot.download_weights", "depthshot.use_folder"] * 2
     assert "0.6 GB to download, Apache-2.0" in _said()
 
 

@@ -61,7 +61,7 @@ def test_without_the_licence_nothing_is_asked_of_the_hub(served_hub):
 
 def test_downloaded_by_the_button_and_removed_by_the_other(served_hub):
     assert "0.0 GB to download, Apache-2.0" in _said()
-    assert _offered() == ["depthshot.download_weights"]
+    assert _offered() == ["depthshot.download_weights", "depthshot.use_folder"]
     assert OPERATORS.download_weights(accept=True) == {"FINISHED"}
     assert "are on this computer; Generate can use them now" in care.message
     data = preferences(bpy.context).data
@@ -72,7 +72,8 @@ def test_downloaded_by_the_button_and_removed_by_the_other(served_hub):
 
     assert OPERATORS.remove_weights() == {"FINISHED"}
     assert "are removed; 0.0 GB are free again" in care.message
-    assert "to download" in _said() and _offered() == ["depthshot.download_weights"]
+    assert "to download" in _said()
+    assert _offered() == ["depthshot.download_weights", "depthshot.use_folder"]
     with pytest.raises(RuntimeError, match="has downloaded no weights"):
         OPERATORS.remove_weights()
     # The licence is remembered, the download is not begun without asking.
@@ -98,7 +99,9 @@ def test_cancelled_it_goes_on_where_it_was(served_hub):
         False, "Cancelled; what has arrived is kept, and Download goes on with it.",
     )  # fmt: skip
     assert "a part has arrived" in _said()
-    assert _offered() == ["depthshot.download_weights", "depthshot.remove_weights"]
+    assert _offered() == [
+        "depthshot.download_weights", "depthshot.use_folder", "depthshot.remove_weights"
+    ]  # fmt: skip
 
     served_hub.fast.set()
     served_hub.asked.clear()

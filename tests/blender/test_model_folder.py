@@ -1,0 +1,193 @@
+"""A folder of weights chosen in the panel: used as it is, named by the take, and let go of."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import bpy
+import pytest
+from bl_ext.devrepo.depthshot.backend.models import find_card, folders, hub
+from bl_ext.devrepo.depthshot.backend.models.snapshot import INDEX
+from bl_ext.devrepo.depthshot.backend.models.weights import fingerprint, variable
+from bl_ext.devrepo.depthshot.backend.paths import ROOT
+from bl_ext.devrepo.depthshot.backend.take import verify_take
+from bl_ext.devrepo.depthshot.operators.backend_care import care
+from bl_ext.devrepo.depthshot.operators.model_chores import choosing
+from bl_ext.devrepo.depthshot.operators.model_weights import Whose, shelf
+from bl_ext.devrepo.depthshot.operators.request import why_not
+from bl_ext.devrepo.depthshot.operators.runner import runner
+from bl_ext.devrepo.depthshot.panels import sidebar
+from bl_ext.devrepo.depthshot.preferences import preferences
+
+from tests.blender.drawings import draw, names
+from tests.blender.generations import furnish
+from tests.hubs import safetensors
+from tests.waiting import wait_until
+
+MODEL = "wan-vace-1.3b"
+UNPINNED = "sana-wm"
+USE, LET_GO = "depthshot.use_folder", "depthshot.let_go_of_folder"
+MAKE = "import sys, pathlib; from tests.videos import tiny_wan_vace; "
+MAKE += "tiny_wan_vace(pathlib.Path(sys.argv[1]))"
+OPERATORS = bpy.ops.depthshot
+
+
+@pytest.fixture(scope="module")
+def made(checkout_python, tmp_path_factory):
+    """Tiny weights that the backend's own Python has made."""
+    folder = tmp_path_factory.mktemp("weights") / "tiny"
+    subprocess.run([checkout_python, "-c", MAKE, str(folder)], cwd=ROOT, check=True, timeout=300)
+    return folder
+
+
+@pytest.fixture
+def mine(made, tmp_path):
+    """The artist's own folder with these weights."""
+    return Path(shutil.copytree(made, tmp_path / "meine Gewichte"))
+
+
+@pytest.fixture
+def large(served, empty_scene, tmp_path, monkeypatch):
+    """A saved shot for a large model whose weights Depthshot finds nowhere."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    fast = find_card(MODEL).fast_card.id
+    for name in ("HF_HUB_CACHE", *map(variable, (MODEL, UNPINNED, fast))):
+        monkeypatch.delenv(name, raising=False)
+    scene = furnish(empty_scene)
+    scene.depthshot.model = MODEL
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    yield scene
+    shelf.forget()
+
+
+def test_a_take_is_made_with_the_folder_and_names_its_weights(large, mine):
+    assert USE in _offered() and LET_GO not in _offered()
+    before = sorted(mine.rglob("*"))
+    assert OPERATORS.use_folder(model=MODEL, directory=f"{mine}/") == {"FINISHED"}
+    assert care.message == (
+        f"The weights of “Wan VACE 1.3B” come from '{mine}'; Generate can use them now."
+    )
+    assert _says(f"Installed, in the folder that you chose: {mine}")
+    assert _offered() == [LET_GO]
+    assert why_not(bpy.context) is None
+    group = large.depthshot.models.wan_vace_1_3b
+    group.size, group.steps, group.guidance = "shot", 1, 1.0
+    assert OPERATORS.generate() == {"FINISHED"}
+    take = verify_take(Path(bpy.context.window_manager.depthshot.take))
+    assert (take.model, take.revision) == (MODEL, fingerprint(mine))
+    assert take.revision != find_card(MODEL).revision
+
+    assert OPERATORS.let_go_of_folder(model=MODEL) == {"FINISHED"}
+    assert care.message == f"'{mine}' is no longer used for '{MODEL}', and stays as it is."
+    assert sorted(mine.rglob("*")) == before
+    assert _says("19.0 GB to download") and USE in _offered()
+    with pytest.raises(RuntimeError, match="there is nothing to let go of"):
+        OPERATORS.let_go_of_folder(model=MODEL)
+
+
+def test_a_model_that_is_not_downloaded_takes_a_folder(large, mine):
+    large.depthshot.model = UNPINNED
+    assert _says("choose that folder with Use a Folder in Depthshot's panel")
+    assert _offered() == ["depthshot.copy_command", USE]
+    with pytest.raises(RuntimeError, match=r"cannot come from '.*', which does not have all"):
+        OPERATORS.use_folder(directory=str(mine / "vae"))
+    assert care.failed and _says(care.message), "the artist sees why, in a window too"
+    assert folders.chosen(data=_data()) == {}
+
+
+def test_what_makes_it_need_few_steps_takes_a_folder_of_its_own(large, mine, tmp_path):
+    fast = find_card(MODEL).fast_card
+    large.depthshot.models.wan_vace_1_3b.fast = True
+    OPERATORS.use_folder(model=MODEL, directory=str(mine))
+    assert fast.id in why_not(bpy.context)
+    lora = tmp_path / "lora" / fast.hub.files[0]
+    lora.parent.mkdir(parents=True)
+    lora.write_bytes(safetensors(b"LoRA"))
+    OPERATORS.use_folder(model=fast.id, directory=str(tmp_path / "lora"))
+    assert why_not(bpy.context) is None and _offered() == [LET_GO, LET_GO]
+
+
+def test_a_folder_that_went_away_is_told_and_comes_back(large, mine):
+    OPERATORS.use_folder(model=MODEL, directory=str(mine))
+    away = mine.rename(mine.with_name("away"))
+    said = f"The weights of '{MODEL}' come from '{mine}', where no folder is; bring it back"
+    assert why_not(bpy.context).startswith(said) and _says(said)
+    assert _offered() == [USE, LET_GO], "nothing is downloaded behind the artist's back"
+    with pytest.raises(RuntimeError, match="bring it back, choose another one with Use a Folder"):
+        OPERATORS.generate()
+    OPERATORS.use_folder(model=MODEL, directory=str(away))
+    assert shelf.look(find_card(MODEL), _data()).chosen == away and why_not(bpy.context) is None
+    (away / INDEX).rename(away / "elsewhere")
+    assert f"({INDEX} is missing); put it there" in why_not(bpy.context)
+
+
+def test_a_choice_of_the_command_line_is_seen_at_the_next_redraw(large, mine):
+    assert _says("to download")
+    folders.choose(find_card(MODEL), mine, data=_data())
+    assert shelf.look(find_card(MODEL), _data()).whose is Whose.CHOSEN
+    assert _says(f"Installed, in the folder that you chose: {mine}")
+    folders.CHOSEN.path(_data()).write_text("[]")
+    assert _says("is damaged; remove it, and choose the folders of weights again")
+    assert _offered() == [USE] and "is damaged" in why_not(bpy.context)
+
+
+def test_a_variable_comes_first_and_is_not_chosen_over(large, mine, monkeypatch):
+    monkeypatch.setenv(variable(MODEL), str(mine / "nowhere"))
+    assert _offered() == []
+    with pytest.raises(RuntimeError, match="comes before one that is chosen; clear the variable"):
+        OPERATORS.use_folder(model=MODEL, directory=str(mine))
+
+
+def test_another_computers_folders_are_not_shown(large, mine, stored):
+    stored.use_elsewhere = True
+    assert _says(f"choose a folder there: `models use {MODEL} FOLDER`")
+    assert _offered() == [USE], "grey, and it says why"
+    for ask in (OPERATORS.use_folder, OPERATORS.let_go_of_folder):
+        assert not ask.poll()
+        with pytest.raises(RuntimeError, match=r"folders Blender does not see; .* `models use`"):
+            ask(model=MODEL)
+
+
+def test_while_something_is_done_it_waits_and_a_running_take_keeps_its_folder(
+    large, mine, monkeypatch
+):
+    care.begin(choosing(_data(), find_card(MODEL), mine))
+    assert not OPERATORS.use_folder.poll() and not OPERATORS.let_go_of_folder.poll()
+    assert care.why_no_take() is None
+    wait_until(lambda: not care.step())
+    assert not care.failed
+    monkeypatch.setattr(runner, "_generation", object())
+    assert not OPERATORS.let_go_of_folder.poll()
+    assert OPERATORS.use_folder.poll(), "another model may be given a folder meanwhile"
+
+
+def test_nothing_named_and_a_model_that_ships_are_refused(large, mine):
+    with pytest.raises(RuntimeError, match="No folder was named; choose the one that has the"):
+        OPERATORS.use_folder(model=MODEL)
+    with pytest.raises(RuntimeError, match="comes with Depthshot, without a download"):
+        OPERATORS.use_folder(model="draft", directory=str(mine))
+    assert not folders.CHOSEN.path(_data()).exists()
+
+
+def test_removing_what_was_downloaded_lets_go_of_the_folder_and_leaves_it(large, mine):
+    card = find_card(MODEL)
+    hub.snapshot_folder(hub.home(_data()), card).mkdir(parents=True)
+    folders.choose(card, mine, data=_data())
+    assert _offered() == [LET_GO], "what is shown is not what would be removed"
+    assert OPERATORS.remove_weights(model=MODEL) == {"FINISHED"}
+    assert f"'{mine}' is no longer used for '{MODEL}', and stays as it is." in care.message
+    assert (mine / INDEX).is_file() and folders.chosen(data=_data()) == {}
+
+
+def _data():
+    return preferences(bpy.context).data
+
+
+def _says(text):
+    """Whether the panel says this, wherever its lines are broken: paths are, inside words."""
+    said = "".join(names(draw(sidebar.DEPTHSHOT_PT_model), "label"))
+    return text.replace(" ", "") in said.replace(" ", "")
+
+
+def _offered():
+    return names(draw(sidebar.DEPTHSHOT_PT_model), "operator")
