@@ -89,6 +89,14 @@ def find_weights(card: Card, *, data: Path | None = None) -> Path:
     )
 
 
+def downloaded(card: Card, *, data: Path | None = None) -> Path | None:
+    """Return the same folder; None where there is none to be used."""
+    try:
+        return find_weights(card, data=data)
+    except ModelError:
+        return None
+
+
 def unpinned(card: Card) -> ModelError:
     """Return the error of a card whose repository has no revision that was checked."""
     return ModelError(

@@ -65,7 +65,7 @@ def pull(
         raise ModelError(f"The model '{card.id}' needs no download; there is nothing to pull.")
     if not card.revision:
         raise hub.unpinned(card)
-    at = _on_this_computer(card, data_dir)
+    at = hub.downloaded(card, data=data_dir)
     mine = hub.snapshot_folder(hub.home(data_dir), card)
     if at is not None and at != mine:
         return at
@@ -194,13 +194,6 @@ class _Pull:
     def _check_stop(self) -> None:
         if self._stop.is_set():
             raise Cancelled(f"Stopped; {KEPT}.")
-
-
-def _on_this_computer(card: Card, data_dir: Path) -> Path | None:
-    try:
-        return hub.find_weights(card, data=data_dir)
-    except ModelError:
-        return None
 
 
 @contextlib.contextmanager

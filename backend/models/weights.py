@@ -15,7 +15,7 @@ from pathlib import Path
 from ..errors import ModelError
 from . import folders
 from .card import Card
-from .hub import find_weights, how_to_choose, variable
+from .hub import downloaded, find_weights, how_to_choose, variable
 
 MAX_BYTES = 22_000_000  # of one family's shipped weights, all files together
 _KINDS = (".json", ".safetensors")
@@ -104,9 +104,13 @@ def as_installed(card: Card, *, data: Path | None = None) -> Card:
     Raises:
         ModelError: they cannot be read.
     """
-    if not card.learned or not is_own(card, data=data):
-        return card if card.hub is None else replace(card, folder=installed(card, data=data))
-    folder = weights_folder(card, data=data)
+    if not card.learned or (card.hub is None and not folders.named(card)):
+        return card
+    # Asked once: what is chosen between two looks would be told of as what it is not.
+    own = weights_folder if card.hub is None else folders.own_folder
+    folder = own(card, data=data)
+    if folder is None:
+        return replace(card, folder=downloaded(card, data=data))
     try:
         return replace(card, revision=fingerprint(folder), folder=folder)
     except OSError as reason:
