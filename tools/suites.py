@@ -9,7 +9,7 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from backend.setup.process import clean_environment
 
-from . import crashes, environments, versions
+from . import crashes, environments, side_by_side, versions, with_extension
 from .console import DevError, answer, note_crash, say, say_omissions
 from .environments import ROOT, Environment
 
@@ -188,14 +188,35 @@ def _end_group(process: subprocess.Popen) -> None:
     process.wait()
 
 
-def _in_all(with_bpy: list[Environment], arguments: list[str]) -> list[Outcome]:
-    """Runs the tests with bpy in several Blenders side by side, where each takes longer."""
-    limit = versions.AT_ONCE * LIMIT_SECONDS
+def _side_by_side(
+    wanted: Sequence[str],
+    for_backend: Environment,
+    with_bpy: Sequence[Environment],
+    arguments: list[str],
+) -> list[Outcome]:
+    """Runs the tests of the backend and those of several Blenders, where each takes longer.
 
-    def run(environment: Environment, output: BinaryIO, stop: threading.Event) -> Outcome:
-        return run_suite("blender", environment, arguments, limit=limit, output=output, stop=stop)
+    The first Blender runs all of its tests, the others what may differ between Blenders.
+    """
 
-    return versions.run_all(with_bpy, run)
+    def runner(
+        name: str, environment: Environment, *further: str
+    ) -> Callable[[BinaryIO, threading.Event], Outcome]:
+        def run(output: BinaryIO, stop: threading.Event) -> Outcome:
+            limit = side_by_side.AT_ONCE * LIMIT_SECONDS
+            return run_suite(
+                name, environment, [*further, *arguments], limit=limit, output=output, stop=stop
+            )
+
+        return run
+
+    runs = {}
+    if "backend" in wanted:
+        runs[for_backend.name] = runner("backend", for_backend)
+    for place, environment in enumerate(with_bpy):
+        further = [with_extension.FURTHER_BLENDER] if place else []
+        runs[environment.name] = runner("blender", environment, *further)
+    return side_by_side.run_all(runs)
 
 
 def torch_has_gpu(environment: Environment) -> bool:
@@ -224,7 +245,8 @@ def main(
 
     Args:
         only: the one suite to run, or None for all.
-        blender: the Blender versions; none for the default.
+        blender: the Blender versions; none for the default. Several are tested side by side, with
+            the backend.
         leave_out: leave out a Blender that needs a Python which is not there, and say so.
         install_libraries: also install system libraries that Blender needs.
         arguments: for pytest.
@@ -244,16 +266,15 @@ def main(
         needed += with_bpy
     environments.ensure(*needed, install_libraries=install_libraries)
     outcome = Outcome()
+    if len(with_bpy) > 1 and "blender" in wanted:
+        outcome = sum(_side_by_side(wanted, for_backend, with_bpy, arguments), outcome)
+        wanted = [name for name in wanted if name not in ("backend", "blender")]
     for name in wanted:
         if name == "gpu" and not torch_has_gpu(for_backend):
             say("tests/gpu: torch reports no GPU here")
             continue
-        if name != "blender":
-            outcome += run_suite(name, for_backend, arguments)
-        elif len(with_bpy) == 1:
-            outcome += run_suite(name, with_bpy[0], arguments)
-        else:
-            outcome = sum(_in_all(with_bpy, arguments), outcome)
+        environment = with_bpy[0] if name == "blender" else for_backend
+        outcome += run_suite(name, environment, arguments)
     say_omissions()
     answer(str(outcome))
     if outcome == Outcome():

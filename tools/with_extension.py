@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = "devrepo"
 MODULE = f"bl_ext.{REPOSITORY}.depthshot"
+# Has pytest leave out what is the same in each Blender (the mark `once`).
+FURTHER_BLENDER = "--further-blender"
 
 
 def enable(resources: Path) -> None:

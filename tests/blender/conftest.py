@@ -21,10 +21,22 @@ def pytest_configure() -> None:
     with_extension.enable(RESOURCES)
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.blender)
+def pytest_addoption(parser):
+    parser.addoption(
+        with_extension.FURTHER_BLENDER,
+        action="store_true",
+        help="this is not the first Blender: leave out what is marked as the same in each",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in here:
+        item.add_marker(pytest.mark.blender)
+    if config.getoption(with_extension.FURTHER_BLENDER, default=False):
+        done = [item for item in here if item.get_closest_marker("once")]
+        items[:] = [item for item in items if item not in done]
+        config.hook.pytest_deselected(items=done)
 
 
 @pytest.hookimpl(trylast=True)

@@ -20,7 +20,7 @@ from tests.certificates import SELF_SIGNED
 from tests.remotes import free_port, own_address, served
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.usefixtures("backend_python")
+pytestmark = [pytest.mark.usefixtures("backend_python"), pytest.mark.once]
 FIELDS = ("use_elsewhere", "elsewhere_address", "elsewhere_token", "elsewhere_fingerprint")
 
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bpy
 import pytest
 from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE
 
@@ -73,7 +72,7 @@ os._exit(0)
 """
 
 
-@pytest.mark.skipif(bpy.app.version[:2] != (5, 0), reason="once in a CI: it takes minutes")
+@pytest.mark.once
 @pytest.mark.timeout(1000)
 def test_from_the_zip_to_a_take_and_back(archive, tmp_path):
     data = tmp_path / "user data"

@@ -26,6 +26,7 @@ from tests.blender.generations import claim, run, start, waiting
 from tests.waiting import wait_until
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.usefixtures("backend_python"),
     pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
 ]

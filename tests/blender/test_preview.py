@@ -217,6 +217,7 @@ def large(served, empty_scene, checkout_python, tmp_path, monkeypatch):
     runner.abandon()
 
 
+@pytest.mark.once
 def test_the_panel_shows_it_while_it_is_made(large, monkeypatch):
     monkeypatch.setattr("bl_ext.devrepo.depthshot.operators.look.SECONDS_BETWEEN_LOOKS", 0.0)
     images = set(bpy.data.images.keys())
@@ -247,6 +248,7 @@ def test_the_panel_shows_it_while_it_is_made(large, monkeypatch):
     assert shown.icon is None
 
 
+@pytest.mark.once
 def test_a_backend_that_shows_none_makes_the_take(large, monkeypatch):
     large.depthshot.models.wan_vace_1_3b.steps = 4
     asked = []

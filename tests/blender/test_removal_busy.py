@@ -35,6 +35,8 @@ from pathlib import Path
 from bl_ext.devrepo.depthshot.operators import export_process
 from bl_ext.devrepo.depthshot.operators.export import _use
 from bl_ext.devrepo.depthshot.operators.exporter import exporter
+
+pytestmark = pytest.mark.once
 data = Path(sys.argv[1])
 # An export that goes on for as long as it is let.
 export_process.ROOT = data.parent

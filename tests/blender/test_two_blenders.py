@@ -18,7 +18,7 @@ from bl_ext.devrepo.depthshot.preferences import PYTHON_VARIABLE, preferences
 from tests.blender.artist import Artist
 from tests.blender.generations import claim, run, start, state, waiting
 
-pytestmark = pytest.mark.usefixtures("backend_python")
+pytestmark = [pytest.mark.usefixtures("backend_python"), pytest.mark.once]
 
 # Serves another protocol until its stdin closes, and says when it answers.
 ANOTHER = """
