@@ -112,4 +112,4 @@ def _embed(
     }
 
 
-READER = Reader(Gemma2ForCausalLM, LONGEST_PROMPT, _embed)
+READER = Reader(SanaWMPipeline.__name__, Gemma2ForCausalLM, LONGEST_PROMPT, _embed)

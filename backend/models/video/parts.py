@@ -9,7 +9,6 @@ does not need (a text encoder whose words are known) is not loaded at all.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -24,8 +23,9 @@ from transformers.utils import logging as transformers_logging
 from ...errors import ModelError
 from ..card import Card
 from ..device_errors import is_out_of_memory
-from ..hub import variable
+from ..hub import how_to_choose
 from ..snapshot import is_safetensors
+from ..weights import is_own
 
 T = TypeVar("T")
 
@@ -91,7 +91,16 @@ def load_part(card: Card, folder: Path, kind: type[T], **options: object) -> T:
     for file in sorted(folder.glob("*config.json")):
         read_config(card, file)  # a name instead of an object would be looked for on the hub
     with reading(card, folder):
-        return kind.from_pretrained(folder, local_files_only=True, **options)
+        if not issubclass(kind, torch.nn.Module):
+            return kind.from_pretrained(folder, local_files_only=True, **options)
+        part, found = kind.from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, **options
+        )
+    # Both libraries fill these with random numbers, and go on.
+    if lacking := sorted(found["missing_keys"]):
+        further = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise unusable(card, folder, f"lacks '{lacking[0]}'{further}")
+    return part
 
 
 def load_tensors(card: Card, file: Path) -> dict[str, torch.Tensor]:
@@ -160,10 +169,9 @@ def open_tensors(card: Card, folder: Path) -> Iterator[Tensors]:
 
 def unusable(card: Card, file: Path, what: str) -> ModelError:
     """Return the error of a file of a model's weights that is not as it has to be."""
-    named = variable(card.id)
     way_out = "remove them and download them again"
-    if os.environ.get(named):  # a folder of the artist's own
-        way_out = f"correct it, or name another folder in {named}"
+    if is_own(card):
+        way_out = f"correct it, or name another folder {how_to_choose(card)}"
     return ModelError(
         f"The weights of '{card.id}' cannot be used, because '{file}' {what}; {way_out}."
     )

@@ -24,7 +24,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from ...paths import default_data_dir, make_private
 from ..card import Card
 from ..device_errors import is_out_of_memory
-from .parts import load_part
+from .parts import load_part, read_index
 from .place import place_text
 from .window import Report
 
@@ -51,12 +51,14 @@ class Reader:
     """How the words of a family become embeddings.
 
     Attributes:
+        pipeline: Name of its pipeline's class: a text encoder of another family is not begun with.
         encoder: Class of its text encoder.
         longest: How many tokens it reads.
         embed: Returns embeddings, by the names that the family gives them, of a prompt and of what
             is not wanted, made on a device.
     """
 
+    pipeline: str
     encoder: type[PreTrainedModel]
     longest: int
     embed: Callable[[TextParts, str, str, torch.device], dict[str, torch.Tensor]]
@@ -94,6 +96,7 @@ def read_words(
     """
 
     def encode(say: Callable[[str], None]) -> dict[str, torch.Tensor]:
+        read_index(card, folder, reader.pipeline)
         text = load_text_parts(card, folder, reader.encoder, dtype=dtype)
         for each in words:
             say_if_cut(text.tokenizer, each, longest=reader.longest, say=say)

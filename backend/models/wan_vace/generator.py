@@ -165,4 +165,4 @@ def _embed(
     return {"prompt": wanted, "negative": unwanted}
 
 
-READER = Reader(UMT5EncoderModel, LONGEST_PROMPT, _embed)
+READER = Reader(WanVACEPipeline.__name__, UMT5EncoderModel, LONGEST_PROMPT, _embed)
