@@ -157,7 +157,7 @@ def test_what_arrived_before_is_not_fetched_again(hub_here, data):
     assert "and the next try goes on with it" in text
     assert not (data / "weights/tiny-video.json").exists()
     # Several files come at once: the cut one may be the first that has arrived.
-    with pytest.raises(ModelError, match="not whole|not on this computer"):
+    with pytest.raises(ModelError, match=r"not whole|not on this computer"):
         hub.find_weights(tiny_card(), data=data)
     hub_here.cuts.clear()
     hub_here.asked.clear()

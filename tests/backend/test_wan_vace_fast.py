@@ -116,12 +116,17 @@ def test_one_of_another_model_is_said(make, tmp_path):
         make("take", fast=True)
 
 
-@pytest.mark.parametrize("half", ["lora_A", "lora_B"])
+@pytest.mark.parametrize("half", ["lora_A", "lora_B", "lora_down", "lora_up"])
 def test_one_that_lacks_half_of_a_pair_is_said(make, tmp_path, half):
     from safetensors.torch import load_file, save_file
 
     file = tmp_path / "lora" / CARD.fast.file
     tensors = load_file(file)
+    if half in ("lora_down", "lora_up"):  # other programs' names for the same
+        tensors = {
+            name.replace("lora_A", "lora_down").replace("lora_B", "lora_up"): value
+            for name, value in tensors.items()
+        }
     name = next(name for name in tensors if half in name)
     del tensors[name]
     save_file(tensors, file)

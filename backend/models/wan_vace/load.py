@@ -17,7 +17,8 @@ from ..device_errors import is_out_of_memory
 from ..video.parts import load_part, load_tensors, read_index, unusable
 from ..video.window import Report
 
-_HALVES = "lora_A", "lora_B"  # of what a LoRA adds to a matrix, in the names of its tensors
+# Of what a LoRA adds to a matrix, in the names of its tensors: both ways of naming them.
+_HALVES = ("lora_A", "lora_B"), ("lora_down", "lora_up")
 
 
 def load_pipeline(
@@ -100,7 +101,7 @@ def add_lora(card: Card, folder: Path, pipeline: WanVACEPipeline, *, fuse: bool)
 
 def _check_pairs(card: Card, file: Path, names: set[str]) -> None:
     """See that no matrix lacks its other half: what is left of such a pair would add nothing."""
-    for one, other in (_HALVES, _HALVES[::-1]):
+    for one, other in (*_HALVES, *(pair[::-1] for pair in _HALVES)):
         for name in sorted(names):
             wanted = name.replace(f".{one}.", f".{other}.")
             if wanted not in names:
