@@ -16,6 +16,7 @@ from bl_ext.devrepo.depthshot.scene import kept
 
 from tests.blender import shots, views
 
+pytestmark = pytest.mark.once
 ROOT = Path(__file__).resolve().parents[2]
 
 CAPTURE = """
@@ -35,8 +36,6 @@ from pathlib import Path
 from bl_ext.devrepo.depthshot.operators import export_process
 from bl_ext.devrepo.depthshot.operators.export import _use
 from bl_ext.devrepo.depthshot.operators.exporter import exporter
-
-pytestmark = pytest.mark.once
 data = Path(sys.argv[1])
 # An export that goes on for as long as it is let.
 export_process.ROOT = data.parent
