@@ -25,7 +25,7 @@ from .models.card import LOADING, Card
 from .models.interface import Model, Request
 from .models.memory import Q4, check_memory
 from .models.plan import make_plan
-from .models.weights import as_installed, needed, weights_folder
+from .models.weights import as_installed, as_recorded, needed, weights_folder
 from .reader import ShotReader
 from .take import Take
 from .writer import TakeWriter
@@ -90,7 +90,7 @@ def generate(
     with TakeWriter(
         out,
         reader,
-        card=card,
+        card=as_recorded(card, checked),
         settings=checked,
         seed=seed,
         format=format,

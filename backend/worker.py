@@ -111,7 +111,7 @@ class Worker:
         self._cancelled.discard(job)
 
     def _load(self, card: Card, *, device: str) -> Model:
-        key = (card.id, card.revision, card.folder, device)
+        key = (card.id, card.revision, card.folder, card.fast, device)
         if self._model is None or self._model_key != key:
             self._forget_model()  # before the next is loaded: two may not fit
             self._model, self._model_key = load_model(card, device=device), key

@@ -138,6 +138,7 @@ class Distillation:
         licence: Its own, which may be another than the model's.
         steps: How many it was made for.
         shift: Of the noise, whatever the size.
+        folder: The very folder it is loaded from, as of `Card`.
     """
 
     hub: Hub
@@ -145,6 +146,7 @@ class Distillation:
     licence: str
     steps: int
     shift: float
+    folder: Path | None = None
 
     @property
     def file(self) -> str:
@@ -269,7 +271,7 @@ class Card:
             hub=self.fast.hub,
             parts=(),
             fast=None,
-            folder=None,
+            folder=self.fast.folder,
         )
 
     @property

@@ -8,13 +8,14 @@ needed here.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ModelError
 from . import folders
-from .card import Card
+from .card import Card, Distillation
 from .hub import downloaded, find_weights, how_to_choose, variable
 
 MAX_BYTES = 22_000_000  # of one family's shipped weights, all files together
@@ -95,7 +96,8 @@ def as_installed(card: Card, *, data: Path | None = None) -> Card:
     """Return the card with the folder and the revision of the very weights that will be loaded.
 
     The revision is another than its own only where they come from a folder of the user's own. What
-    is chosen or downloaded from now on changes nothing about the card that is returned.
+    is chosen or downloaded from now on changes nothing about the card that is returned, nor about
+    what makes it need few steps, where that is here.
 
     Args:
         card: The card.
@@ -109,6 +111,8 @@ def as_installed(card: Card, *, data: Path | None = None) -> Card:
     # Asked once: what is chosen between two looks would be told of as what it is not.
     own = weights_folder if card.hub is None else folders.own_folder
     folder = own(card, data=data)
+    if card.fast is not None:
+        card = replace(card, fast=_fast_as_installed(card, data=data))
     if folder is None:
         return replace(card, folder=downloaded(card, data=data))
     try:
@@ -117,10 +121,45 @@ def as_installed(card: Card, *, data: Path | None = None) -> Card:
         raise ModelError(_unreadable(card, folder, reason)) from reason
 
 
+def _fast_as_installed(card: Card, *, data: Path | None) -> Distillation:
+    try:
+        found = as_installed(card.fast_card, data=data)
+    except ModelError:  # no error: only a take that sets `fast` needs it, and says so (`needed`)
+        return card.fast
+    return replace(card.fast, revision=found.revision, folder=found.folder)
+
+
+def as_recorded(card: Card, settings: Mapping[str, object]) -> Card:
+    """Return the card as a take names it: its revision with that of what makes it need few steps.
+
+    Args:
+        card: As installed.
+        settings: The take's.
+    """
+    if card.fast is None or not settings.get("fast"):
+        return card
+    return replace(card, revision=f"{card.revision}+{card.fast.revision}")
+
+
 def weights_files(folder: Path) -> list[Path]:
     """Return the files that weights consist of, in a fixed order; none for a missing folder."""
-    found = [path for path in folder.rglob("*") if path.suffix in _KINDS and path.is_file()]
+    if not folder.is_dir():
+        return []
+    found, seen = [], set()
+    # Into links as well: a text encoder that several models share is often one.
+    for root, names, files in os.walk(folder, onerror=_raise, followlinks=True):
+        names.sort()
+        if (place := os.path.realpath(root)) in seen:  # a link to where it is in
+            names.clear()
+            continue
+        seen.add(place)
+        found += [path for name in files if (path := Path(root, name)).suffix in _KINDS]
+    found = [path for path in found if path.is_file()]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _raise(reason: OSError) -> None:
+    raise reason
 
 
 def fingerprint(folder: Path) -> str:

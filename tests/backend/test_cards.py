@@ -102,6 +102,21 @@ def test_shipped_weights_are_those_the_card_names(card):
     assert sum(path.stat().st_size for path in weights_files(folder)) <= MAX_BYTES
 
 
+def test_the_fingerprint_is_also_that_of_what_a_link_leads_to(tmp_path):
+    shared, mine = tmp_path / "shared", tmp_path / "mine"
+    for folder in (shared, mine):
+        folder.mkdir()
+        (folder / "config.json").write_text("{}")
+    (mine / "text_encoder").symlink_to(shared, target_is_directory=True)
+    (shared / "back").symlink_to(mine, target_is_directory=True)  # it ends all the same
+    before = fingerprint(mine)
+    names = [path.relative_to(mine).as_posix() for path in weights_files(mine)]
+    assert names == ["config.json", "text_encoder/config.json"]
+    (shared / "config.json").write_text("[]")
+    assert fingerprint(mine) != before
+    assert weights_files(tmp_path / "none") == []
+
+
 def test_the_fingerprint_is_that_of_names_and_contents(weights):
     before = fingerprint(weights)
     assert before == fingerprint(weights)

@@ -6,12 +6,13 @@ import pytest
 
 from backend.bundle import pack
 from backend.errors import RequestRefused
+from backend.generate import generate
 from backend.models import find_card, folders, load_model
 from backend.models.weights import fingerprint, variable, weights_folder
 from backend.paths import OVERRIDE
 from backend.take import verify_take
-from tests.backends import all_events, running_backend
-from tests.videos import take_maker, tiny_wan_vace
+from tests.backends import all_events, frame_files, running_backend
+from tests.videos import take_maker, tiny_lora, tiny_wan_vace
 
 CARD = find_card("wan-vace-1.3b")
 SMALL = {"steps": 1, "size": "shot", "window": 9, "overlap": "5", "guidance": 1.0}
@@ -44,6 +45,34 @@ def test_another_choice_while_it_loads_changes_nothing(data, mine, make_shot, tm
 
     take = run(make_shot(frames=5), tmp_path / "take", load=load)
     assert loaded == [mine] and take.revision == fingerprint(mine) != fingerprint(other)
+
+
+def test_a_take_keeps_and_names_what_it_began_to_make_few_steps_with(
+    data, mine, make_shot, tmp_path, monkeypatch
+):
+    fast = CARD.fast_card
+    monkeypatch.delenv(variable(fast.id), raising=False)
+    one, other = (tmp_path / name for name in ("one", "other"))
+    for seed, folder in enumerate((one, other)):
+        tiny_lora(mine, folder / CARD.fast.file, seed=seed)
+    folders.choose(CARD, mine)
+    folders.choose(fast, one)
+    loaded = []
+
+    def load(card, *, device):
+        folders.choose(fast, other)
+        loaded.append(card)
+        return load_model(card, device=device)
+
+    few = {name: SMALL[name] for name in ("size", "window", "overlap")} | {"fast": True}
+    shot = make_shot(frames=5)
+    asked = {"model": CARD.id, "settings": few, "device": "cpu", "should_stop": lambda: False}
+    take = generate(shot, out=tmp_path / "take", on_event=lambda event: None, load=load, **asked)
+    assert weights_folder(loaded[0].fast_card) == one
+    assert take.revision == f"{fingerprint(mine)}+{fingerprint(one)}"
+    later = generate(shot, out=tmp_path / "later", on_event=lambda event: None, **asked)
+    assert later.revision == f"{fingerprint(mine)}+{fingerprint(other)}"
+    assert frame_files(tmp_path / "later") != frame_files(tmp_path / "take")
 
 
 def test_a_server_uses_what_is_chosen_when_a_job_comes(data, mine, make_shot, tmp_path):

@@ -26,8 +26,6 @@ from tests.blender.preferences_page import OPERATORS, can, draw, labels, look_ag
 from tests.remotes import served as by_hand
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.once
-
 
 def test_with_nothing_installed_it_says_so_and_what_it_needs(page):
     said = labels(page)

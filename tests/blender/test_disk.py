@@ -15,8 +15,6 @@ from tests.blender import scene_hash, shots, takes
 from tests.blender.generations import FRAMES, claim, in_stage, run, start, state, waiting
 from tests.disks import disk
 
-pytestmark = pytest.mark.once
-
 PAGE = 4096
 # Bytes left for a capture: nothing, less than the copy of the file, room for it and for one thing
 # after the other of what the second Blender writes.

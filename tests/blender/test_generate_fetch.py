@@ -26,7 +26,7 @@ from bl_ext.devrepo.depthshot.scene.capture import Capture
 from tests.blender import artist, takes
 from tests.blender.generations import claim, finish, run, sent, start, state, waiting
 
-pytestmark = [pytest.mark.usefixtures("backend_python"), pytest.mark.once]
+pytestmark = pytest.mark.usefixtures("backend_python")
 
 
 def test_closing_the_file_during_a_job_and_fetching_the_take_later(shot, tmp_path):

@@ -18,8 +18,6 @@ from tests.blender.drawings import draw, in_a_sidebar
 from tests.hubs import safetensors
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.once
-
 LARGE = "wan-vace-1.3b"
 ASKED = {"size": (1920, 1080), "frames": 200}
 

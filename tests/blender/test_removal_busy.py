@@ -16,7 +16,6 @@ from bl_ext.devrepo.depthshot.scene import kept
 
 from tests.blender import shots, views
 
-pytestmark = pytest.mark.once
 ROOT = Path(__file__).resolve().parents[2]
 
 CAPTURE = """

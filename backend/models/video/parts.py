@@ -23,11 +23,13 @@ from transformers.utils import logging as transformers_logging
 from ...errors import ModelError
 from ..card import Card
 from ..device_errors import is_out_of_memory
-from ..hub import how_to_choose
+from ..hub import home, how_to_choose
 from ..snapshot import is_safetensors
-from ..weights import is_own
 
 T = TypeVar("T")
+
+# Of SANA-WM's transformer, which keeps it for older files alone (its source in diffusers 0.42.1).
+_UNUSED = ".recall_gate"
 
 transformers_logging.disable_progress_bar()  # a bar for each part tells an artist nothing
 
@@ -97,7 +99,8 @@ def load_part(card: Card, folder: Path, kind: type[T], **options: object) -> T:
             folder, local_files_only=True, output_loading_info=True, **options
         )
     # Both libraries fill these with random numbers, and go on.
-    if lacking := sorted(found["missing_keys"]):
+    lacking = sorted(name for name in found["missing_keys"] if not name.endswith(_UNUSED))
+    if lacking:
         further = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise unusable(card, folder, f"lacks '{lacking[0]}'{further}")
     return part
@@ -169,9 +172,9 @@ def open_tensors(card: Card, folder: Path) -> Iterator[Tensors]:
 
 def unusable(card: Card, file: Path, what: str) -> ModelError:
     """Return the error of a file of a model's weights that is not as it has to be."""
-    way_out = "remove them and download them again"
-    if is_own(card):
-        way_out = f"correct it, or name another folder {how_to_choose(card)}"
+    way_out = f"correct it, or name another folder {how_to_choose(card)}"
+    if home() in file.parents:  # what we have fetched; anything else is the user's own
+        way_out = "remove them and download them again"
     return ModelError(
         f"The weights of '{card.id}' cannot be used, because '{file}' {what}; {way_out}."
     )
