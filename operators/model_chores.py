@@ -133,28 +133,33 @@ def _remove(stored: Preferences, card: Card) -> str:
         raise ModelError(_last_words(ended))
     told = json.loads(ended.output)
     freed = told["removed_bytes"] / 1e9
-    said = f"The weights of “{card.label}” are removed; {freed:.1f} GB are free again."
-    if told["forgotten"] is None:
-        return said
-    return f"{said} {folders.let_go(card, Path(told['forgotten']))}"
+    said = [f"The weights of “{card.label}” are removed; {freed:.1f} GB are free again."]
+    if told["forgotten"] is not None:
+        said.append(folders.let_go(card, Path(told["forgotten"])))
+    return " ".join((*said, *told["said"]))
 
 
 def _choose(data: Path, card: Card, folder: Path) -> str:
+    said: list[str] = []
     try:
-        folder = folders.choose(card, folder, data=data)
+        folder = folders.choose(card, folder, data=data, say=said.append)
     finally:
         shelf.forget()
-    return f"The weights of “{card.label}” come from '{folder}'; Generate can use them now."
+    said.append(f"The weights of “{card.label}” come from '{folder}'; Generate can use them now.")
+    return " ".join(said)
 
 
 def _let_go(data: Path, card: Card) -> str:
+    said: list[str] = []
     try:
-        folder = folders.forget(card, data=data)
+        folder = folders.forget(card, data=data, say=said.append)
     finally:
         shelf.forget()
-    if folder is None:
+    if folder is not None:
+        said.append(folders.let_go(card, folder))
+    elif not said:
         raise folders.nothing_chosen(card)
-    return folders.let_go(card, folder)
+    return " ".join(said)
 
 
 def _run(stored: Preferences, progress: Progress, *words: str) -> Ended:

@@ -152,9 +152,10 @@ def remove_model(options: argparse.Namespace) -> int:
     home = hub.home(data)
     was_kept = removal.is_kept(home, card)
     freed = removal.remove(home, card) if was_kept else 0
-    forgotten = folders.forget(card, data=data)
+    said: list[str] = []
+    forgotten = folders.forget(card, data=data, say=said.append)
     folder = installed(card, data=data)
-    if not was_kept and forgotten is None and folder is None:
+    if not was_kept and forgotten is None and folder is None and not said:
         raise removal.nothing_kept(card)
     if options.json:
         _print_json(
@@ -162,9 +163,12 @@ def remove_model(options: argparse.Namespace) -> int:
                 "removed_bytes": freed,
                 "forgotten": _text(forgotten),
                 "installed": _text(folder),
+                "said": said,
             }
         )
         return 0
+    for line in said:
+        _print(line)
     if forgotten is not None:
         _print(folders.let_go(card, forgotten))
     if was_kept:
@@ -177,18 +181,21 @@ def remove_model(options: argparse.Namespace) -> int:
 def use_folder(options: argparse.Namespace) -> int:
     """Choose a folder of the user's own, or let go of the one that was chosen."""
     card, data = find_download(options.model), _data(options)
+    said: list[str] = []
     if options.forget:
-        folder = folders.forget(card, data=data)
-        if folder is None:
+        folder = folders.forget(card, data=data, say=said.append)
+        if folder is not None:
+            said.append(folders.let_go(card, folder))
+        elif not said:
             raise folders.nothing_chosen(card)
-        said = folders.let_go(card, folder)
     else:
-        folder = folders.choose(card, options.folder, data=data)
-        said = f"The weights of '{card.id}' come from {folder}, used as they are"
+        folder = folders.choose(card, options.folder, data=data, say=said.append)
+        said.append(f"The weights of '{card.id}' come from {folder}, used as they are")
     if options.json:
-        _print_json({"folder": str(folder), "used": not options.forget})
-    else:
-        _print(said)
+        _print_json({"folder": _text(folder), "used": not options.forget, "said": said})
+        return 0
+    for line in said:
+        _print(line)
     return 0
 
 

@@ -7,17 +7,20 @@ standard library is needed here.
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError
 from ..paths import full_path
-from .beside import Beside
+from .beside import Beside, Values
 from .card import Card
 from .hub import how_to_choose, variable
 from .snapshot import what_is_missing
 
+_log = logging.getLogger(__name__)
 CHOSEN = Beside("folders", again="choose the folders of weights again")
 
 
@@ -44,18 +47,30 @@ def named(card: Card) -> str:
 def chosen(*, data: Path | None = None) -> dict[str, Path]:
     """Return the folders that were chosen, by the ids of their cards.
 
+    One that is no path of this computer, as another system writes it, is returned as it is.
+
     Raises:
         ModelError: what was chosen cannot be read.
     """
-    values = CHOSEN.read(data)
-    for value in values.values():
-        if not isinstance(value, str) or not Path(value).is_absolute():
-            raise CHOSEN.damaged(data)
-    return {model: Path(str(value)) for model, value in values.items()}
+    return {model: Path(str(value)) for model, value in CHOSEN.read(data).items()}
 
 
-def choose(card: Card, folder: Path, *, data: Path | None = None) -> Path:
+def choose(
+    card: Card,
+    folder: Path,
+    *,
+    data: Path | None = None,
+    say: Callable[[str], object] = _log.warning,
+) -> Path:
     """Remember a folder of the user's own as where a card's weights are; returns it from the root.
+
+    A list of choices that is damaged is set aside, and a new one begun.
+
+    Args:
+        card: The card.
+        folder: The folder.
+        data: Data folder in which the choice is kept; None for the user's own.
+        say: Is told a sentence, where the list was set aside.
 
     Raises:
         ModelError: the card has no `hub`, its variable is set, the folder is not there or has not
@@ -73,25 +88,47 @@ def choose(card: Card, folder: Path, *, data: Path | None = None) -> Path:
             " chosen; clear the variable, and choose again."
         )
     folder = check(card, full_path(folder), _asked(card))
-    CHOSEN.change(data, lambda values: values | {card.id: str(folder)})
+    _change(data, lambda values: values | {card.id: str(folder)}, say)
     return folder
 
 
-def forget(card: Card, *, data: Path | None = None) -> Path | None:
+def forget(
+    card: Card, *, data: Path | None = None, say: Callable[[str], object] = _log.warning
+) -> Path | None:
     """Let go of the folder that was chosen for a card; returns it, None where none was.
 
-    The folder itself stays as it is.
+    The folder itself stays as it is. A list of choices that is damaged is set aside.
+
+    Args:
+        card: The card.
+        data: As for `choose`.
+        say: As for `choose`.
 
     Raises:
         ModelError: what was chosen cannot be read.
         StorageError: it cannot be written.
     """
-    folder = chosen(data=data).get(card.id)
-    if folder is not None:
-        CHOSEN.change(
-            data, lambda values: {model: at for model, at in values.items() if model != card.id}
+    if not CHOSEN.path(data).is_file():
+        return None  # no data folder is made for that
+    before: Values = {}
+
+    def without(values: Values) -> Values:
+        before.update(values)
+        return {model: at for model, at in values.items() if model != card.id}
+
+    _change(data, without, say)
+    return Path(str(before[card.id])) if card.id in before else None
+
+
+def _change(
+    data: Path | None, change: Callable[[Values], Values], say: Callable[[str], object]
+) -> None:
+    """Change the list of choices, and say so where a damaged one was set aside."""
+    if (aside := CHOSEN.change(data, change, renew=True)) is not None:
+        say(
+            f"The list of the folders of weights that you chose was damaged, and is now '{aside}';"
+            " choose those of other models again."
         )
-    return folder
 
 
 def let_go(card: Card, folder: Path) -> str:
@@ -113,6 +150,11 @@ def own_folder(card: Card, *, data: Path | None = None) -> Path | None:
     if folder := named(card):
         return check(card, Path(folder), _by_variable(card))
     if (folder := chosen(data=data).get(card.id)) is not None:
+        if not folder.is_absolute():
+            raise ModelError(
+                f"The weights of '{card.id}' come from '{folder}', which is no folder of this"
+                f" computer; {_another(card)}."
+            )
         return check(card, folder, _by_choice(card))
     return None
 
@@ -147,13 +189,16 @@ def _by_variable(card: Card) -> _Words:
 
 
 def _by_choice(card: Card) -> _Words:
-    download = " to download them" if card.revision else ""
-    another = f"choose another one {how_to_choose(card)}, or let go of it{download}"
     return _Words(
         f"The weights of '{card.id}' come from",
-        gone=f"bring it back, {another}",
-        lacks=f"put it there, {another}",
+        gone=f"bring it back, {_another(card)}",
+        lacks=f"put it there, {_another(card)}",
     )
+
+
+def _another(card: Card) -> str:
+    download = " to download them" if card.revision else ""
+    return f"choose another one {how_to_choose(card)}, or let go of it{download}"
 
 
 def _asked(card: Card) -> _Words:

@@ -45,6 +45,8 @@ _IN_STORE = (
 _LICENCES, _LICENCES_LOCK = "licences.json", "licences.lock"
 # Which folders of the artist's own have weights: the list goes, and never what it names.
 _CHOSEN, _CHOSEN_LOCK = "folders.json", "folders.lock"
+# One that was set aside: nothing can be told of what is in it, and nobody else calls a file so.
+_CHOSEN_DAMAGED = "folders.json.damaged"
 _REPOSITORY = re.compile(r"models--[\w.-]+")
 _IN_REPOSITORY = ("blobs", "snapshots", "pull.lock")
 _MANIFEST = re.compile(r"[\w.-]+\.json(?:\.part)?")
@@ -126,6 +128,8 @@ def _of_store(store: Path) -> list[Path]:
 
 def _of_weights(weights: Path) -> list[Path]:
     found = [weights / _CHOSEN] if _has_chosen(weights) else []
+    if (weights / _CHOSEN_DAMAGED).is_file():
+        found.append(weights / _CHOSEN_DAMAGED)
     if is_empty(weights / _CHOSEN_LOCK):
         found.append(weights / _CHOSEN_LOCK)
     if not _has_licences(weights):

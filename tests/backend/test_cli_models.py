@@ -146,7 +146,7 @@ def test_a_local_folder_is_used_and_stays(run, tmp_path, served):
     assert str(folder) in run("pull", "tiny-video", **{name: str(folder)}).stdout
     removed = run("remove", "tiny-video", "--json", **{name: str(folder)})
     assert json.loads(removed.stdout) == {
-        "removed_bytes": 0, "forgotten": None, "installed": str(folder)
+        "removed_bytes": 0, "forgotten": None, "installed": str(folder), "said": []
     }  # fmt: skip
     assert folder.is_dir() and served.asked == []
 
@@ -172,7 +172,9 @@ def test_a_folder_is_chosen_used_and_let_go_of(run, tmp_path, served):
     assert f"{name} names a folder" in run("use", "tiny-video", ".", status=1, **other).stderr
 
     assert json.loads(run("use", "tiny-video", "--forget", "--json").stdout) == {
-        "folder": str(folder), "used": False
+        "folder": str(folder),
+        "used": False,
+        "said": [f"'{folder}' is no longer used for 'tiny-video', and stays as it is."],
     }  # fmt: skip
     assert (tiny(run)["installed"], tiny(run)["named_by"]) == (None, None)
     assert "there is nothing to let go of" in run("use", "tiny-video", "--forget", status=1).stderr
@@ -190,7 +192,9 @@ def test_removing_lets_go_of_a_chosen_folder_and_removes_what_was_downloaded(run
     assert "are removed" in removed and tiny(run)["installed"] is None
     run("use", "tiny-video", str(folder))
     done = json.loads(run("remove", "tiny-video", "--json").stdout)
-    assert done == {"removed_bytes": 0, "forgotten": str(folder), "installed": None}
+    assert done == {
+        "removed_bytes": 0, "forgotten": str(folder), "installed": None, "said": []
+    }  # fmt: skip
     assert sorted(folder.rglob("*")) == files and (folder / LARGE[0]).is_file()
 
 
@@ -204,6 +208,26 @@ def test_a_choice_that_is_not_whole_any_more_says_the_way_out(run, tmp_path):
         run("show", "tiny-video").stdout
     )
     assert "or let go of it to download them" in run("pull", "tiny-video", status=1).stderr
+
+
+def test_a_damaged_list_of_choices_is_got_out_of(run, tmp_path):
+    chosen = tmp_path / "data/weights/folders.json"
+    chosen.parent.mkdir(parents=True)
+    aside = chosen.with_name("folders.json.damaged")
+    for command in (("use", "tiny-video", "--forget"), ("remove", "tiny-video")):
+        chosen.write_text("{")
+        assert f"way out    '{chosen}' is damaged;" in run("show", "tiny-video").stdout
+        said = run(*command).stdout
+        assert said == (
+            f"The list of the folders of weights that you chose was damaged, and is now '{aside}';"
+            " choose those of other models again.\n"
+        )
+        assert aside.read_text() == "{" and not chosen.exists()
+    folder = tmp_path / "mine"
+    fill_cache(tmp_path / "copy", needed(model_files())).rename(folder)
+    chosen.write_text("{")
+    told = json.loads(run("use", "tiny-video", str(folder), "--json").stdout)
+    assert told["folder"] == str(folder) and "was damaged" in told["said"][0]
 
 
 def test_models_that_ship_say_so(run):

@@ -148,25 +148,99 @@ def test_a_folder_that_has_gone_is_told_with_every_way_out(data, mine):
     ("content", "said"),
     [
         ("[]", "is damaged; remove it, and choose the folders of weights again"),
-        ('{"tiny-video": 1}', "is damaged; remove it"),
-        ('{"other": "relative/path"}', "is damaged; remove it"),
-        ('{"tiny-vi', "folders.json is not valid JSON"),
+        ("{", "is damaged; remove it, and choose the folders of weights again"),
+        ("", "is damaged; remove it"),
+        ('{"tiny-video": "/a", "tiny-video": "/b"}', "is damaged; remove it"),
+        ("[" * 100_000, "is damaged; remove it"),
     ],
 )
-def test_a_damaged_list_is_one_sentence_and_stays(data, mine, content, said):
+def test_a_damaged_list_is_one_sentence_until_it_is_set_aside(data, mine, content, said):
     listed(data).parent.mkdir(parents=True)
     listed(data).write_text(content)
-    fill_cache(hub.home(data), needed(model_files()))
-    assert said in weights.trouble(CARD, data=data)
+    downloaded = fill_cache(hub.home(data), needed(model_files()))
+    assert weights.trouble(CARD, data=data).startswith(f"'{listed(data)}' {said}")
     assert weights.installed(CARD, data=data) is None, "nobody knows which weights are meant"
-    asks = (
-        lambda: weights.as_installed(CARD, data=data),
-        lambda: folders.forget(CARD, data=data),
-    )
-    for ask in asks:
-        with pytest.raises(ModelError, match=said):
-            ask()
-    assert listed(data).read_text() == content
+    with pytest.raises(ModelError, match=said):
+        weights.as_installed(CARD, data=data)
+    with pytest.raises(ModelError, match="where no folder is"):
+        folders.choose(CARD, mine / "nowhere", data=data)
+    assert listed(data).read_text() == content, "what is not said is not done"
+
+    aside = listed(data).with_name("folders.json.damaged")
+    aside.write_text("an older one")
+    told: list[str] = []
+    assert folders.forget(CARD, data=data, say=told.append) is None
+    assert aside.read_text() == content and not listed(data).exists()
+    assert weights.weights_folder(CARD, data=data) == downloaded
+    listed(data).write_text(content)
+    assert folders.choose(CARD, mine, data=data, say=told.append) == mine
+    assert folders.chosen(data=data) == {CARD.id: mine} and aside.read_text() == content
+    assert told == 2 * [
+        f"The list of the folders of weights that you chose was damaged, and is now '{aside}';"
+        " choose those of other models again."
+    ]
+
+
+@pytest.mark.parametrize("content", ["1", "null", '"relative/path"', '"C:weights"', '["/a"]'])
+def test_an_entry_that_is_no_path_here_is_the_trouble_of_its_card_alone(data, mine, content):
+    fast = find_card("wan-vace-1.3b").fast_card
+    listed(data).parent.mkdir(parents=True)
+    listed(data).write_text(f'{{"{fast.id}": {content}}}')
+    assert folders.choose(CARD, mine, data=data, say=pytest.fail) == mine
+    assert weights.weights_folder(CARD, data=data) == mine
+    told = weights.trouble(fast, data=data)
+    assert told.startswith(f"The weights of '{fast.id}' come from '")
+    assert "', which is no folder of this computer; choose another one with Use a Fold" in told
+    assert weights.is_own(fast, data=data), "nothing is downloaded in its place"
+    assert folders.forget(fast, data=data, say=pytest.fail) is not None
+    assert folders.chosen(data=data) == {CARD.id: mine}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it is a path there")
+def test_a_path_of_another_system_is_told_as_it_stands(data):
+    listed(data).parent.mkdir(parents=True)
+    listed(data).write_text(json.dumps({CARD.id: "C:\\weights\\x"}))
+    assert "come from 'C:\\weights\\x', which is no" in weights.trouble(CARD, data=data)
+
+
+def test_a_list_that_cannot_be_read_is_told_and_not_set_aside(data, mine, monkeypatch):
+    folders.choose(CARD, mine, data=data)
+    opened = Path.open
+
+    def refuse(path: Path, *how: str, **more: str) -> object:
+        if path == listed(data):
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+    said = f"'{listed(data)}' cannot be read (Permission denied); make it readable."
+    assert weights.trouble(CARD, data=data) == said
+    with pytest.raises(ModelError) as refused:
+        folders.forget(CARD, data=data, say=pytest.fail)
+    assert str(refused.value) == said
+    monkeypatch.undo()
+    assert list(json.loads(listed(data).read_text("utf-8"))) == [CARD.id]
+
+
+def test_a_damaged_list_stays_where_no_new_one_can_be_written(data, mine, monkeypatch):
+    listed(data).parent.mkdir(parents=True)
+    listed(data).write_text("{")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        folders.choose(CARD, mine, data=data, say=pytest.fail)
+    assert listed(data).read_text() == "{"
+    assert not listed(data).with_name("folders.json.damaged").exists()
+
+
+def test_a_list_that_is_set_aside_is_never_silent(data, mine, caplog):
+    listed(data).parent.mkdir(parents=True)
+    listed(data).write_text("{")
+    folders.choose(CARD, mine, data=data)
+    assert "folders.json.damaged'; choose those of other models again." in caplog.text
 
 
 def test_a_list_that_cannot_be_written_is_told(data, mine):

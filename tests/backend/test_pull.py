@@ -72,10 +72,15 @@ def test_another_revision_or_licence_has_to_be_accepted_anew(hub_here, data):
         assert "licence" in refusal(ModelError, lambda card=card: get(data, card, accept=False))
 
 
-def test_an_unreadable_list_of_licences_is_named(hub_here, data):
+@pytest.mark.parametrize("content", ["[]", "{", ""])
+def test_an_unreadable_list_of_licences_is_named_and_stays(hub_here, data, content):
     (data / "weights").mkdir(parents=True)
-    (data / "weights/licences.json").write_text("[]")
-    assert "licences.json' is damaged" in refusal(ModelError, lambda: get(data))
+    (data / "weights/licences.json").write_text(content)
+    said = f"'{data / 'weights/licences.json'}' is damaged; remove it, and accept the licences aga"
+    assert said in refusal(ModelError, lambda: get(data))
+    assert said in refusal(ModelError, lambda: get(data, accept=True))
+    assert [path.name for path in (data / "weights").glob("licences.json*")] == ["licences.json"]
+    assert (data / "weights/licences.json").read_text() == content
 
 
 @pytest.mark.parametrize("how", ["environment", "argument"])

@@ -111,6 +111,7 @@ def fill(data: Path) -> None:
     put(data, "weights/b-model.json.part", '{"repo')
     put(data, "weights/folders.json", json.dumps({"a-model": str(data.parent / "mine")}))
     put(data, "weights/folders.lock")
+    put(data, "weights/folders.json.damaged", "{")
     put(data, f"{REPOSITORY}/pull.lock")
     put(data, f"{REPOSITORY}/blobs/{NAME}.incomplete", "some")
     link = put(data, f"{REPOSITORY}/blobs/{NAME}", "weights")
