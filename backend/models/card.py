@@ -41,6 +41,7 @@ class Hub:
         licence_url: Where the licence can be read that has to be accepted.
         gated: Whether the owner gives them only to accounts that asked.
         further: Pages of other licences that parts of them are under.
+        pipeline: Class that the pipeline's index has to name; "" for files without one.
     """
 
     repository: str
@@ -49,6 +50,7 @@ class Hub:
     licence_url: str
     gated: bool = False
     further: tuple[str, ...] = ()
+    pipeline: str = ""
 
     def to_json(self) -> dict[str, object]:
         """Return the JSON object of this source."""

@@ -70,7 +70,8 @@ def what_is_missing(folder: Path, hub: Hub, *, parts: tuple[str, ...] | None = N
     if not wanted(hub, INDEX):
         return _what_is_missing_of_files(folder, hub)
     try:
-        components = _components(folder / INDEX)
+        # Of a repository that was fetched it is known; a folder can be taken for another model's.
+        components = _components(folder / INDEX, "" if parts is None else hub.pipeline)
         if parts is not None:
             hub = replace(hub, files=("*",))
             components = list(dict.fromkeys((*components, *parts)))
@@ -92,11 +93,17 @@ def _what_is_missing_of_files(folder: Path, hub: Hub) -> str | None:
     return None
 
 
-def _components(index: Path) -> list[str]:
-    """Return the names of a pipeline's parts that have a folder of their own."""
+def _components(index: Path, pipeline: str) -> list[str]:
+    """Return the names of a pipeline's parts that have a folder of their own.
+
+    Raises:
+        _FlawError: the index is missing, damaged, or another pipeline's.
+    """
     if not index.is_file():
         raise _FlawError(f"{INDEX} is missing")
     values = _read_object(index)
+    if pipeline and values.get("_class_name") != pipeline:
+        raise _FlawError(f"{INDEX} belongs to {values.get('_class_name')}, not to {pipeline}")
     pairs = {name: value for name, value in values.items() if not name.startswith("_")}
     return [
         name

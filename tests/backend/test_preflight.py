@@ -172,7 +172,8 @@ def test_small_weights_that_are_named_count_as_what_they_are(tmp_path, monkeypat
     assert "does not have all that 'wan-vace-14b' needs (model_index.json" in found.sentence
     assert found.verdict == "does not fit"
     parts = {part.name: ["diffusers", "Some"] for part in card.parts}
-    (tmp_path / "model_index.json").write_text(json.dumps(parts))
+    index = {"_class_name": card.hub.pipeline} | parts
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
     for name in parts:
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text("{}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from backend.errors import ModelError
 from backend.models import find_card
 from backend.models.sana_wm import generator as sana_wm
 from backend.models.sana_wm.load import load_pipeline as load_sana_wm
+from backend.models.snapshot import what_is_missing
 from backend.models.svd.load import load_pipeline as load_svd
 from backend.models.video.words import load_text_parts, read_words
 from backend.models.wan_vace import generator as wan_vace
@@ -92,6 +94,17 @@ def test_words_are_read_where_the_config_says_that_they_are_not_shared(tmp_path)
         )  # fmt: skip
         text = load_text_parts(card, folder, UMT5EncoderModel, dtype=FLOAT)
         assert torch.equal(text.encoder.encoder.embed_tokens.weight, table)
+
+
+def test_another_familys_folder_is_refused_when_it_is_looked_at(model, folder):
+    names = tuple(part.name for part in find_card(model).parts)
+    assert what_is_missing(folder, find_card(model).hub, parts=names) is None
+    for other in FAMILIES.keys() - {model}:
+        hub = find_card(other).hub
+        said = what_is_missing(folder, hub, parts=())
+        assert re.fullmatch(
+            r"model_index\.json belongs to \w+Pipeline, not to " + hub.pipeline, said
+        )
 
 
 @pytest.mark.parametrize("model", ["sana-wm", "wan-vace-1.3b"], indirect=True)

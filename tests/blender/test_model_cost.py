@@ -87,7 +87,8 @@ def test_weights_that_have_come_change_what_is_told(costs, stored, monkeypatch):
         (folder / part.name).mkdir(parents=True)
         (folder / part.name / "config.json").write_text("{}")
         (folder / part.name / "model.safetensors").write_bytes(safetensors(b"weights"))
-    index = {part.name: ["diffusers", "Some"] for part in card.parts}
+    index: dict[str, object] = {part.name: ["diffusers", "Some"] for part in card.parts}
+    index["_class_name"] = card.hub.pipeline
     (folder / "model_index.json").write_text(json.dumps(index))
     assert told(costs, stored).startswith("Fits")
 

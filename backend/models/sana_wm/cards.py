@@ -94,6 +94,7 @@ CARDS = (
         looks=COLOURS,
         hub=Hub(
             repository=_REPOSITORY,
+            pipeline="SanaWMPipeline",
             files=(
                 "model_index.json",
                 "scheduler/*.json",

@@ -130,6 +130,7 @@ CARDS = (
         looks=COLOURS,
         hub=Hub(
             repository=_REPOSITORY,
+            pipeline="StableVideoDiffusionPipeline",
             files=(
                 "model_index.json",
                 "feature_extractor/*.json",

@@ -172,6 +172,7 @@ def _card(
         native_size=(832, 480),
         hub=Hub(
             repository=repository,
+            pipeline="WanVACEPipeline",
             files=_FILES,
             bytes=bytes,
             licence_url=f"https://huggingface.co/{repository}",
