@@ -74,8 +74,8 @@ class DEPTHSHOT_OT_let_go_of_folder(AboutWeights):
     bl_idname = "depthshot.let_go_of_folder"
     bl_label = "Let Go of the Folder"
     bl_description = (
-        "Do not use this folder for the model any longer; the folder stays as it is, and what"
-        " Depthshot has downloaded is used again"
+        "Do not use this folder for the model any longer; the folder stays as it is, and weights"
+        " that Depthshot has downloaded, if there are any, are used again"
     )
 
     @classmethod

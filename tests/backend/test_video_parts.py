@@ -74,6 +74,15 @@ def test_a_tensor_that_is_missing_is_named_and_not_made_up(model, folder):
     load(model, folder)
 
 
+def test_what_a_network_does_not_use_may_be_missing(tmp_path):
+    folder = tiny_sana_wm(tmp_path / "weights")
+    (file,) = (folder / "transformer").glob("*.safetensors")
+    unused = [name for name in load_file(file) if name.endswith(".recall_gate")]
+    assert unused
+    rewrite(file, lambda tensors: [tensors.pop(name) for name in unused])
+    load_sana_wm(find_card("sana-wm"), folder, dtype=FLOAT)
+
+
 def test_words_are_read_where_the_config_says_that_they_are_not_shared(tmp_path):
     """As Wan's do, whose text encoder has its table of words under one of two names.
 

@@ -15,6 +15,9 @@ from diffusers import (
 from ..card import Card
 from ..video.parts import load_part, read_index
 
+# The transformer keeps it for older files alone, says its source in diffusers 0.42.1.
+_UNUSED = (".recall_gate",)
+
 
 def load_pipeline(card: Card, folder: Path, *, dtype: torch.dtype) -> SanaWMPipeline:
     """Return the pipeline without what reads words, on the CPU.
@@ -40,6 +43,7 @@ def load_pipeline(card: Card, folder: Path, *, dtype: torch.dtype) -> SanaWMPipe
             SanaWMTransformer3DModel,
             dtype=dtype,
             use_safetensors=True,
+            unused=_UNUSED,
         ),
         scheduler=load_part(card, folder / "scheduler", FlowMatchEulerDiscreteScheduler),
     )

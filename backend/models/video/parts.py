@@ -28,9 +28,6 @@ from ..snapshot import is_safetensors
 
 T = TypeVar("T")
 
-# Of SANA-WM's transformer, which keeps it for older files alone (its source in diffusers 0.42.1).
-_UNUSED = ".recall_gate"
-
 transformers_logging.disable_progress_bar()  # a bar for each part tells an artist nothing
 
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError)
@@ -71,13 +68,16 @@ def read_config(card: Card, file: Path) -> dict[str, object]:
     return content
 
 
-def load_part(card: Card, folder: Path, kind: type[T], **options: object) -> T:
+def load_part(
+    card: Card, folder: Path, kind: type[T], *, unused: tuple[str, ...] = (), **options: object
+) -> T:
     """Return one part, by the `from_pretrained` of its class.
 
     Args:
         card: The model, named in messages.
         folder: The part's own folder.
         kind: Its class.
+        unused: How the names of tensors end that it has and does not use: they may be missing.
         **options: Passed on, such as `dtype`.
 
     Raises:
@@ -99,7 +99,7 @@ def load_part(card: Card, folder: Path, kind: type[T], **options: object) -> T:
             folder, local_files_only=True, output_loading_info=True, **options
         )
     # Both libraries fill these with random numbers, and go on.
-    lacking = sorted(name for name in found["missing_keys"] if not name.endswith(_UNUSED))
+    lacking = sorted(name for name in found["missing_keys"] if not name.endswith(unused))
     if lacking:
         further = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise unusable(card, folder, f"lacks '{lacking[0]}'{further}")
