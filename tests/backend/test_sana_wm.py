@@ -1,4 +1,7 @@
-"""SANA-WM: the camera's path as the model takes it, and jobs with tiny weights of real classes."""
+"""SANA-WM: the camera's path as the model takes it, and what its pipeline is called with.
+
+What every family does is in test_families.py.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,16 @@ import torch
 from diffusers import SanaWMPipeline
 from diffusers.pipelines.sana_wm.cam_utils import compute_raymap
 
-from backend.errors import Cancelled, ModelError
-from backend.events import Event
+from backend.errors import ModelError
 from backend.geometry import project
 from backend.models import find_card, hub
 from backend.models.pull import pull
 from backend.models.sana_wm.cameras import camera_path
 from backend.models.video.window import WindowFrame
-from backend.models.weights import fingerprint, variable
+from backend.models.weights import variable
 from backend.paths import OVERRIDE
-from backend.take import verify_take
 from backend.wire import Camera
 from tests.analytic import camera_at
-from tests.backends import frame_files
 from tests.videos import take_maker, tiny_sana_wm
 
 CARD = find_card("sana-wm")
@@ -94,17 +94,6 @@ def shot(make_shot: Callable[..., Path], place: None) -> Path:
     return make_shot(frames=FRAMES)
 
 
-def test_a_shot_becomes_a_take(shot, tmp_path, tiny):
-    take = run(shot, tmp_path / "take", seed=4)
-    assert verify_take(tmp_path / "take") == take
-    assert (take.frames, take.size, take.revision) == (FRAMES, (64, 40), fingerprint(tiny))
-    assert take.details["windows"] == [0, 9]
-    run(shot, tmp_path / "again", seed=4)
-    run(shot, tmp_path / "other", seed=5)
-    assert frame_files(tmp_path / "take") == frame_files(tmp_path / "again")
-    assert frame_files(tmp_path / "take") != frame_files(tmp_path / "other")
-
-
 def test_the_pipeline_gets_the_path_and_a_picture_of_its_own_size(shot, tmp_path, monkeypatch):
     calls, works = [], SanaWMPipeline.__call__
 
@@ -132,20 +121,6 @@ def test_a_still_at_the_end_is_projected_to_the_beginning_and_that_is_said(
     take = run(make_shot("last", frames=FRAMES, still_index=FRAMES - 1), tmp_path / "take")
     assert any("The first frame has no still, so the model begins" in w for w in take.warnings)
     assert run(make_shot("first", frames=5), tmp_path / "other").warnings == ()
-
-
-def test_cancelled_while_denoising_it_goes_on_to_the_same_bytes(shot, tmp_path):
-    seen: list[Event] = []
-
-    def enough() -> bool:
-        return any("denoising, window 2" in event.phase for event in seen)
-
-    with pytest.raises(Cancelled):
-        run(shot, tmp_path / "take", on_event=seen.append, should_stop=enough)
-    assert len(frame_files(tmp_path / "take")) == 2 * 9
-    run(shot, tmp_path / "take")
-    run(shot, tmp_path / "whole")
-    assert frame_files(tmp_path / "take") == frame_files(tmp_path / "whole")
 
 
 def test_weights_of_another_family_are_refused(shot, tmp_path, monkeypatch):

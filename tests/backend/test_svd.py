@@ -1,4 +1,7 @@
-"""Stable Video Diffusion as a job, with tiny random weights of the real classes."""
+"""Stable Video Diffusion as a job, with tiny random weights of the real classes.
+
+What every family does is in test_families.py.
+"""
 
 from __future__ import annotations
 
@@ -10,18 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKLTemporalDecoder, StableVideoDiffusionPipeline
+from diffusers import StableVideoDiffusionPipeline
 
 from backend import media
-from backend.bundle import pack
-from backend.errors import Cancelled, ModelError, SettingError
+from backend.errors import ModelError, SettingError
 from backend.events import Event
-from backend.generate import LOADING
-from backend.models import find_card, load_model, memory
+from backend.models import find_card, load_model
 from backend.models.memory import (
-    CPU,
-    EXACT,
-    FP8_GROUP_OFFLOAD,
     GROUP_OFFLOAD,
     MODEL_OFFLOAD,
     RESIDENT,
@@ -30,11 +28,10 @@ from backend.models.video.place import place, release
 from backend.models.weights import fingerprint, variable
 from backend.paths import OVERRIDE
 from backend.take import verify_take
-from tests.backends import all_events, assert_alike, frame_files, running_backend
+from tests.backends import frame_files
 from tests.videos import change, picture, take_maker, tiny_svd
 
 CARD = find_card("svd")
-PHASES = [name for name, _ in CARD.phases]
 FRAMES = 9
 SMALL = {"steps": 2, "size": "shot", "window": 5}
 run = take_maker(CARD.id, SMALL)
@@ -165,44 +162,6 @@ def test_colours_are_matched_by_the_picture_that_a_window_begins_with(shot, tmp_
     assert known == [[True] + [False] * 4] * 2
 
 
-def test_a_seed_gives_the_same_bytes_and_another_one_others(shot, tmp_path):
-    for name, seed in (("one", 1), ("again", 1), ("two", 2)):
-        run(shot, tmp_path / name, seed=seed)
-    one, again, two = (frame_files(tmp_path / name) for name in ("one", "again", "two"))
-    assert one == again
-    assert one != two
-
-
-def test_its_phases_come_in_order_and_the_bar_never_falls(shot, tmp_path):
-    events: list[Event] = []
-    run(shot, tmp_path / "take", on_event=events.append)
-    said = [event for event in events if event.kind == "progress"]
-    windows = [f"{name}, window {n} of 2" for n in (1, 2) for name in PHASES]
-    phases = list(dict.fromkeys(event.phase for event in said))
-    # The way along the shot is looked at before the first window is.
-    assert phases == [LOADING, *windows]
-    shares = [event.share for event in said]
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1)
-
-
-@pytest.mark.parametrize("phase", PHASES)
-def test_cancelled_in_any_phase_it_goes_on_to_the_same_bytes(shot, tmp_path, phase):
-    seen: list[Event] = []
-
-    def enough() -> bool:
-        return any(event.phase == f"{phase}, window 2 of 2" for event in seen)
-
-    with pytest.raises(Cancelled, match="finished are kept"):
-        run(shot, tmp_path / "take", on_event=seen.append, should_stop=enough)
-    kept = frame_files(tmp_path / "take")
-    assert len(kept) == 2 * 5
-    run(shot, tmp_path / "take")
-    run(shot, tmp_path / "whole")
-    assert frame_files(tmp_path / "take") == frame_files(tmp_path / "whole")
-    assert kept.items() <= frame_files(tmp_path / "take").items()
-
-
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
@@ -242,25 +201,6 @@ def test_the_half_precision_files_of_the_hub_are_read(shot, tmp_path, monkeypatc
     assert run(shot, tmp_path / "take").revision == fingerprint(folder)
 
 
-@pytest.mark.parametrize("plan", [MODEL_OFFLOAD, GROUP_OFFLOAD, FP8_GROUP_OFFLOAD])
-def test_memory_that_runs_out_goes_on_with_the_next_plan(shot, tmp_path, monkeypatch, plan):
-    monkeypatch.setitem(memory._PLANS, CPU, (RESIDENT, plan))
-    run(shot, tmp_path / "whole")
-    decode, calls = AutoencoderKLTemporalDecoder.decode, []
-
-    def scarce(self, *arguments, **options):
-        calls.append(1)
-        if len(calls) == 2:  # the second window's
-            raise torch.OutOfMemoryError("CUDA out of memory.")
-        return decode(self, *arguments, **options)
-
-    monkeypatch.setattr(AutoencoderKLTemporalDecoder, "decode", scarce)
-    take = run(shot, tmp_path / "take")
-    assert take.details["memory_plans"] == ["resident", plan.id]
-    same = frame_files(tmp_path / "take") == frame_files(tmp_path / "whole")
-    assert same == (plan.bits == EXACT)
-
-
 def test_a_plan_leaves_no_hook_behind(tiny):
     pipeline = StableVideoDiffusionPipeline.from_pretrained(tiny, local_files_only=True)
     for plan in (GROUP_OFFLOAD, MODEL_OFFLOAD, RESIDENT):
@@ -280,13 +220,3 @@ def test_memory_that_runs_out_between_two_precisions_spoils_nothing(shot, tmp_pa
     model.generator._held._pipeline.vae.to(dtype=torch.float64)
     run(shot, tmp_path / "take", load=lambda card, *, device: model)
     assert frame_files(tmp_path / "take") == frame_files(tmp_path / "whole")
-
-
-def test_through_server_and_worker_it_comes_back(shot, tmp_path):
-    pack(shot, tmp_path / "shot.zip")
-    with running_backend(tmp_path / "data") as backend:
-        job = backend.submit(tmp_path / "shot.zip", model=CARD.id, settings=SMALL, seed=1)
-        assert all_events(backend.follow(job))[-1].kind == "done"
-        backend.download(job, tmp_path / "fetched")
-    run(shot, tmp_path / "here", seed=1)
-    assert_alike(tmp_path / "fetched", tmp_path / "here")

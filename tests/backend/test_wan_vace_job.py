@@ -1,13 +1,12 @@
 """Wan VACE as a job like any other, with tiny random weights of the real classes.
 
-What is tested is the way, not the picture: windows, what is locked, a cancel in every phase, going
-on after a kill, other weights, wrong weights.
+What is tested is the way, not the picture: what is locked, what the model is shown, words, other
+weights, wrong weights. What every family does is in test_families.py.
 """
 
 from __future__ import annotations
 
 import errno
-import json
 import re
 import shutil
 from collections.abc import Callable
@@ -19,9 +18,8 @@ from diffusers import AutoencoderKLWan
 from transformers import AutoTokenizer
 
 from backend import media
-from backend.errors import Cancelled, ModelError, SettingError
+from backend.errors import ModelError, SettingError
 from backend.events import Event
-from backend.generate import LOADING
 from backend.models import find_card
 from backend.models.video.words import say_if_cut
 from backend.models.weights import fingerprint, variable
@@ -32,7 +30,6 @@ from tests.backends import all_events, assert_alike, frame_files, running_backen
 from tests.videos import change, picture, take_maker, tiny_wan_vace
 
 CARD = find_card("wan-vace-1.3b")
-PHASES = [name for name, _ in CARD.phases]
 FRAMES = 12
 SMALL = {"steps": 2, "size": "shot", "window": 9, "overlap": "5", "feather": 0}
 run = take_maker(CARD.id, SMALL)
@@ -91,14 +88,6 @@ def test_without_a_lock_all_of_a_frame_is_the_models(shot, tmp_path):
     assert not np.array_equal(picture(tmp_path / "take/frames/0001.png"), still)
 
 
-def test_a_seed_gives_the_same_bytes_and_another_one_others(shot, tmp_path):
-    for name, seed in (("one", 1), ("again", 1), ("two", 2)):
-        run(shot, tmp_path / name, seed=seed)
-    one, again, two = (frame_files(tmp_path / name) for name in ("one", "again", "two"))
-    assert one == again
-    assert one != two
-
-
 @pytest.mark.parametrize("mode", ["depth", "projection", "both"])
 def test_every_mode_makes_its_own_frames(shot, tmp_path, mode):
     take = run(shot, tmp_path / "take", settings={**SMALL, "guidance_mode": mode})
@@ -123,23 +112,6 @@ def test_depth_keeps_one_range_over_the_whole_shot(shot, tmp_path):
         run(shot, tmp_path / "no", settings={**SMALL, "depth_near": 9.0, "depth_far": 2.0})
 
 
-def test_its_phases_come_in_order_and_the_bar_never_falls(shot, tmp_path):
-    events: list[Event] = []
-    run(shot, tmp_path / "take", on_event=events.append)
-    said = [event for event in events if event.kind == "progress"]
-    phases = list(dict.fromkeys(event.phase for event in said))
-    windows = [f"{name}, window {n} of 2" for n in (1, 2) for name in PHASES[1:]]
-    assert phases == [LOADING, PHASES[0], *windows]
-    shares = [event.share for event in said]
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1)
-    assert read_seconds(tmp_path / "take") == {LOADING, *PHASES}
-
-
-def read_seconds(take: Path) -> set[str]:
-    return set(json.loads((take / "take.json").read_text())["details"]["seconds"])
-
-
 def test_a_picture_shows_what_is_being_made_and_goes_when_it_is(shot, tmp_path):
     seen: list[np.ndarray] = []
 
@@ -153,27 +125,6 @@ def test_a_picture_shows_what_is_being_made_and_goes_when_it_is(shot, tmp_path):
     assert seen[0].std() > 0
     assert not np.array_equal(seen[0], seen[-1]), "another one in the second window"
     assert not (tmp_path / "take/.preview.png").exists()
-
-
-@pytest.mark.parametrize("phase", PHASES[:-1])
-def test_cancelled_in_any_phase_of_any_window_it_goes_on_to_the_same_bytes(shot, tmp_path, phase):
-    seen: list[Event] = []
-    window = "" if phase == PHASES[0] else "2 of 2"
-
-    def enough() -> bool:
-        return any(event.phase.startswith(phase) and window in event.phase for event in seen)
-
-    with pytest.raises(Cancelled, match="finished are kept"):
-        run(shot, tmp_path / "take", on_event=seen.append, should_stop=enough)
-    kept = frame_files(tmp_path / "take")
-    assert len(kept) == (0 if phase == PHASES[0] else 2 * 9)
-    again: list[Event] = []
-    run(shot, tmp_path / "take", on_event=again.append)
-    run(shot, tmp_path / "whole")
-    assert frame_files(tmp_path / "take") == frame_files(tmp_path / "whole")
-    assert kept.items() <= frame_files(tmp_path / "take").items()
-    if kept:
-        assert not any("of 2" in event.phase for event in again), "one window was left"
 
 
 def test_lost_frames_of_a_window_are_made_again_to_the_same_bytes(shot, tmp_path):

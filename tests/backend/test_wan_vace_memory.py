@@ -1,8 +1,10 @@
-"""Memory that runs out in each phase in turn: the next plan is taken and the take is the same."""
+"""Memory that runs out: which plan is taken next, and what it does to weights and to other jobs.
+
+That it runs out in each phase in turn is in test_families.py.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +14,8 @@ from diffusers import AutoencoderKLWan, DiffusionPipeline, WanVACETransformer3DM
 from transformers import UMT5EncoderModel
 
 from backend.errors import SettingError
-from backend.events import Event
 from backend.generate import generate
-from backend.models import find_card, memory
+from backend.models import find_card, load_model, memory
 from backend.models.memory import CPU, FP8, FP8_GROUP_OFFLOAD, GROUP_OFFLOAD, ON_CPU, Q4, RESIDENT
 from backend.models.video import quantised
 from backend.models.wan_vace import load as loading
@@ -22,7 +23,7 @@ from backend.models.weights import variable
 from backend.paths import OVERRIDE
 from backend.take import Take
 from tests.backends import frame_files
-from tests.videos import tiny_wan_vace
+from tests.videos import change, tiny_wan_vace
 
 CARD = find_card("wan-vace-1.3b")
 SMALL = {"steps": 2, "size": "shot", "window": 9, "overlap": "5"}
@@ -68,29 +69,16 @@ def run_out(monkeypatch, kind: type, method: str, *, times: int, after: int = 0)
     monkeypatch.setattr(kind, method, scarce)
 
 
-PLACES = {
-    "encoding": (AutoencoderKLWan, "encode", 0),
-    "denoising": (WanVACETransformer3DModel, "forward", 3),
-    "decoding": (AutoencoderKLWan, "decode", 0),
-    "the second window": (AutoencoderKLWan, "decode", 1),
-}
+def warm_model():
+    """Return what `generate` loads with: one model, as a worker keeps it."""
+    models = {}
 
+    def load(card, *, device):
+        if not models:
+            models[card.id] = load_model(card, device=device)
+        return models[card.id]
 
-@pytest.mark.parametrize("phase", PLACES)
-def test_the_next_plan_goes_on_to_the_same_take(shot, tmp_path, monkeypatch, phase):
-    run(shot, tmp_path / "whole")
-    kind, method, after = PLACES[phase]
-    run_out(monkeypatch, kind, method, times=1, after=after)
-    events: list[Event] = []
-    take = run(shot, tmp_path / "take", on_event=events.append)
-    said = [event.message for event in events if event.kind == "warning"]
-    assert said == [
-        "The memory of the GPU was full with “Everything on the GPU”, so it went on with"
-        " “Block by block”."
-    ]
-    assert said[0] in take.warnings
-    assert take.details["memory_plans"][-1] == "group_offload"
-    assert frame_files(tmp_path / "take") == frame_files(tmp_path / "whole")
+    return load
 
 
 def test_weights_that_do_not_fit_are_placed_by_the_next_plan(shot, tmp_path, monkeypatch):
@@ -193,19 +181,12 @@ def test_a_plan_can_be_asked_for(shot, tmp_path):
 
 
 def test_rounded_weights_are_loaded_again_for_a_plan_that_wants_them_exact(shot, tmp_path):
-    from backend.models import load_model
-
-    models = {}
-
-    def warm(card, *, device):
-        if not models:
-            models[card.id] = load_model(card, device=device)
-        return models[card.id]
+    load = warm_model()
 
     def make(name: str, plan: str) -> dict[str, bytes]:
         generate(
             shot, model=CARD.id, settings={**SMALL, "memory": plan}, out=tmp_path / name,
-            device="cpu", on_event=lambda event: None, should_stop=lambda: False, load=warm,
+            device="cpu", on_event=lambda event: None, should_stop=lambda: False, load=load,
         )  # fmt: skip
         return frame_files(tmp_path / name)
 
@@ -214,31 +195,12 @@ def test_rounded_weights_are_loaded_again_for_a_plan_that_wants_them_exact(shot,
     assert make("again", "resident") == exact
 
 
-def say(shot: Path, prompt: str) -> None:
-    content = json.loads((shot / "shot.json").read_text())
-    (shot / "shot.json").write_text(json.dumps({**content, "prompt": prompt}))
-
-
-def warm_model():
-    """Return what `generate` loads with: one model, as a worker keeps it."""
-    from backend.models import load_model
-
-    models = {}
-
-    def load(card, *, device):
-        if not models:
-            models[card.id] = load_model(card, device=device)
-        return models[card.id]
-
-    return load
-
-
 def test_rounded_weights_are_known_to_be_also_after_other_words(shot, tmp_path):
     """Reading new words puts the model away, and what is put away is in 8 bits still."""
     load = warm_model()
 
     def make(name: str, plan: str, prompt: str) -> Take:
-        say(shot, prompt)
+        change(shot, prompt=prompt)
         return generate(
             shot, model=CARD.id, settings={**SMALL, "memory": plan}, out=tmp_path / name,
             device="cpu", on_event=lambda event: None, should_stop=lambda: False, load=load,
