@@ -1,10 +1,11 @@
 """Long runs two at a time: most of each waits for what it has started."""
 
+import re
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -14,6 +15,11 @@ T = TypeVar("T")
 
 # Each starts a second Blender and a backend: more at a time would only wait for each other.
 AT_ONCE = 2
+
+# What is still running says how far it is this often, in seconds: silence looks like a hang.
+HEARTBEAT = 120.0
+_LAST = 400  # bytes of what it said that are looked at for that
+_SHARE = re.compile(r"\[ *([0-9]+)%\]")
 
 
 def run_all(wanted: Mapping[str, Callable[[BinaryIO, threading.Event], T]]) -> list[T]:
@@ -40,13 +46,19 @@ def run_all(wanted: Mapping[str, Callable[[BinaryIO, threading.Event], T]]) -> l
             try:
                 for name in wanted:
                     running[threads.submit(logged, name)] = name
-                for done in as_completed(running):
-                    name = running[done]
-                    log = Path(folder) / name
-                    answer(log.read_text(encoding="utf-8", errors="replace").rstrip())
-                    result, seconds = done.result()
-                    results.append(result)
-                    say(f"{name}: {result}, in {seconds / 60:.0f} min")
+                left = set(running)
+                while left:
+                    done, left = wait(left, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
+                    for each in done:
+                        name = running[each]
+                        log = Path(folder) / name
+                        answer(log.read_text(encoding="utf-8", errors="replace").rstrip())
+                        result, seconds = each.result()
+                        results.append(result)
+                        say(f"{name}: {result}, in {seconds / 60:.0f} min")
+                    for each in left if not done else ():
+                        if each.running():
+                            say(f"… {running[each]}: {_last_words(Path(folder) / running[each])}")
             except BaseException:
                 # Ctrl-C reaches this thread alone: it is passed on to what the others wait for.
                 stop.set()
@@ -54,3 +66,16 @@ def run_all(wanted: Mapping[str, Callable[[BinaryIO, threading.Event], T]]) -> l
                     waiting.cancel()
                 raise
     return results
+
+
+def _last_words(log: Path) -> str:
+    """Returns how far pytest says that it is, or else the last line that was said so far."""
+    if not log.is_file():
+        return "nothing said yet"  # its thread has only begun
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - _LAST))
+        text = stream.read().decode(errors="replace")
+    if shares := _SHARE.findall(text):
+        return f"{shares[-1]} %"
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    return lines[-1] if lines else "nothing said yet"

@@ -35,6 +35,31 @@ def test_two_at_a_time_and_each_shown_whole(capfd):
     assert [line.replace("begin", "end") for line in shown[::2]] == shown[1::2]
 
 
+def test_what_is_still_running_says_how_far_it_is(monkeypatch):
+    said, heard = [], threading.Event()
+
+    def listen(text):
+        said.append(text)
+        heard.set()
+
+    monkeypatch.setattr(side_by_side, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(side_by_side, "say", listen)
+
+    def run(output, stop):
+        assert heard.wait(60)
+        heard.clear()
+        output.write(b"begin\n....... [ 41%]\n..")
+        output.flush()
+        while said[-1] != "… a: 41 %":
+            assert heard.wait(60)
+            heard.clear()
+        return Outcome(passed=1)
+
+    side_by_side.run_all({"a": run})
+    assert said[0] == "… a: nothing said yet"
+    assert said[-1].startswith("a: 1 passed")
+
+
 def test_a_failure_of_one_ends_the_others():
     meet = threading.Barrier(2, timeout=60)
     stopped = []
@@ -94,10 +119,10 @@ def test_ctrl_c_ends_all_that_runs():
         "    os.write(1, b'begun\\n')\n"
         "    assert stop.wait(100)\n"
         "    os.write(1, b'ended\\n')\n"
-        "def waiting(running, wait=side_by_side.as_completed):\n"
+        "def waiting(running, wait=side_by_side.wait, **options):\n"
         "    os.write(1, b'waiting\\n')\n"
-        "    return wait(running)\n"
-        "side_by_side.as_completed = waiting\n"
+        "    return wait(running, **options)\n"
+        "side_by_side.wait = waiting\n"
         "try:\n"
         "    side_by_side.run_all({'a': run, 'b': run})\n"
         "except KeyboardInterrupt:\n"
