@@ -139,12 +139,9 @@ def preflight(
         first = f"{trouble} "
     elif download:
         first = f"{hub.gigabytes(download)} to download first ({card.licence}). "
-    lesser = (
-        ""
-        if need.fits(vram=free["vram"], ram=free["ram"])
-        else _lesser(card, checked, machine, shot)
-    )
-    if cost := lacking(machine, plan, need, lesser=lesser):
+    fits = need.fits(vram=free["vram"], ram=free["ram"])
+    way_out = "" if fits else _way_out(card, checked, machine, shot)
+    if cost := lacking(machine, plan, need, lesser=way_out):
         verdict = TOO_LARGE
         if first and not trouble:
             first, last = "", f" {hub.gigabytes(download)} would have to be downloaded first."
@@ -263,9 +260,20 @@ def _with_margin(need: Need) -> Need:
     return Need(int(need.vram * MARGIN), int(need.ram * MARGIN), need.disk)
 
 
-def _lesser(card: Card, settings: dict[str, Value], machine: Machine, shot: dict) -> str:
-    """Return what could be set so that it fits once all memory is free; "" for nothing."""
-    vram = machine.gpus[0].vram if machine.gpus else 0
+def _way_out(card: Card, settings: dict[str, Value], machine: Machine, shot: dict) -> str:
+    """Return what could be done so that it fits, with what is free or with all; "" for nothing."""
+    gpu = machine.gpus[0] if machine.gpus else None
+    free, whole = ((gpu.vram_free, gpu.vram) if gpu else (0, 0))
+    if said := _lesser(card, settings, machine, shot, vram=free, ram=machine.ram_free):
+        return said
+    said = _lesser(card, settings, machine, shot, vram=whole, ram=machine.ram)
+    return f"{said}, and close other programs" if said else ""
+
+
+def _lesser(
+    card: Card, settings: dict[str, Value], machine: Machine, shot: dict, *, vram: int, ram: int
+) -> str:
+    """Return what could be set so that it fits into so many bytes; "" for nothing."""
 
     def fits(**changed: Value) -> bool:
         try:
@@ -273,7 +281,7 @@ def _lesser(card: Card, settings: dict[str, Value], machine: Machine, shot: dict
         except SettingError:
             return False
         work = {"size": made.fit.model, "frames": max(len(each.frames) for each in made.windows)}
-        return choose_plan(card, machine.device, **work, vram=vram, ram=machine.ram) is not None
+        return choose_plan(card, machine.device, **work, vram=vram, ram=ram) is not None
 
     if fits():  # by another plan than the one that was chosen
         return "set 'memory' to auto"

@@ -19,7 +19,8 @@ def lacking(machine: Machine, plan: MemoryPlan, need: Need, *, lesser: str) -> s
         machine: What the computer has.
         plan: How the model would be held.
         need: What that needs, with what is to spare.
-        lesser: What could be set so that it fits once all memory is free; "" for nothing.
+        lesser: What could be done so that it fits where closing other programs is not enough; ""
+            for nothing.
     """
     smaller = "take a smaller model ('draft' runs everywhere)"
     if machine.gpus and need.vram > machine.gpus[0].vram_free:
