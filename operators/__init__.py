@@ -25,6 +25,7 @@ from .attachment import attachment
 from .backend_care import care
 from .exporter import exporter
 from .model_cost import costs
+from .model_weights import shelf
 from .runner import runner
 
 CLASSES = (
@@ -61,5 +62,6 @@ def unregister() -> None:
     exporter.abandon()
     care.abandon()
     costs.abandon()
+    shelf.abandon()
     attachment.close()
     _unregister_classes()

@@ -27,6 +27,7 @@ from ..backend.paths import ROOT
 from ..backend.rendezvous import read_server
 from ..backend.setup.process import clean_environment
 from ..preferences import Preferences
+from .answers import Answers
 from .interface import redraw_sidebars
 from .model_weights import Whose, shelf
 from .runner import runner
@@ -45,7 +46,7 @@ class Costs:
     """Remembers what was found of the machine, and what was said of each model and shot."""
 
     def __init__(self) -> None:
-        self._told: dict[tuple, str] = {}
+        self._told: Answers[tuple, str] = Answers(again=float("inf"))
         self._stored: Preferences | None = None
         self._task: Task[Machine | None] | None = None
         self._looked = float("-inf")
@@ -70,17 +71,15 @@ class Costs:
             bpy.app.timers.register(self._timer, first_interval=0.0, persistent=True)
         if this_machine.found is None:
             return ""
-        missing = tuple(
-            each
-            for each in needed(card, settings)
-            if shelf.look(each, stored.data).whose is Whose.NOBODY
-        )
-        names = tuple(each.id for each in missing)
-        key = (card.id, stored.data, names, size, frames, *sorted(settings.items()))
-        if key not in self._told:
-            asked = {"size": size, "frames": frames, "settings": settings}
-            self._told[key] = _reckon(card, this_machine.found, stored, **asked)
-        return self._told[key]
+        found = {each.id: shelf.look(each, stored.data).whose for each in needed(card, settings)}
+        if Whose.UNKNOWN in found.values():
+            return ""
+        missing = tuple(name for name, whose in found.items() if whose is Whose.NOBODY)
+        key = (card.id, stored.data, missing, size, frames, *sorted(settings.items()))
+        # In a thread: it looks at how large the weights are, wherever they lie.
+        asked = {"size": size, "frames": frames, "settings": dict(settings)}
+        reckon = partial(_reckon, card, this_machine.found, stored, asked)
+        return self._told.last(key, reckon) or ""
 
     def step(self) -> bool:
         """Look at the machine if it is time to; return whether that is going on."""
@@ -92,13 +91,15 @@ class Costs:
         elif self._task.done:
             task, self._task = self._task, None
             self._looked = time.monotonic()
-            this_machine.found, self._told = task.result(), {}
+            this_machine.found = task.result()
+            self._told.forget()
         return self._task is not None
 
     def abandon(self) -> None:
         """Leave no timer behind."""
         if bpy.app.timers.is_registered(self._timer):
             bpy.app.timers.unregister(self._timer)
+        self._told.abandon()
 
     def _tick(self) -> float | None:
         was = this_machine.found
@@ -108,7 +109,9 @@ class Costs:
         return _STEP_SECONDS if going_on else None
 
 
-def _reckon(card: Card, machine: Machine, stored: Preferences, **asked: object) -> str:
+def _reckon(
+    card: Card, machine: Machine, stored: Preferences, asked: Mapping[str, object], _: str | None
+) -> str:
     try:
         return preflight_here(card, machine, stored.data, **asked).cost
     except SettingError as reason:

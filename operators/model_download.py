@@ -71,7 +71,7 @@ class DEPTHSHOT_OT_download_weights(AboutWeights):
         """
         card = self.card(context)
         if not card.revision:
-            raise ModelError(shelf.look(card, preferences(context).data).trouble)
+            raise hub.unpinned(card)
         return card
 
     @classmethod

@@ -1,24 +1,30 @@
-"""Where the weights of large models are, by no more than a look or two at each redraw.
+"""Where the weights of large models are, for panels and polls, which never wait for a disk.
 
-A panel asks `shelf.look` each time it draws; before a take is begun `shelf.check` looks at every
-file.
+A panel asks `shelf.look` each time it draws: a thread looks at the folders, and the last answer is
+drawn. Before a take is begun `shelf.check` looks at every file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from ..backend.errors import ModelError
 from ..backend.models import folders, hub
 from ..backend.models.card import Card
 from ..backend.models.weights import is_own, weights_folder
+from .answers import Answers
+
+_AGAIN_SECONDS = 1.0  # between two looks at the same folders, however often a panel is drawn
+PATIENCE_SECONDS = 10.0  # a disk that sleeps turns up within them
 
 
 class Whose(Enum):
     """Who has put weights where they are."""
 
+    UNKNOWN = "nobody has looked yet, or a look is going on"
     NOBODY = "they are missing, or not whole"
     OURS = "Depthshot has downloaded them"
     USERS = "they are in the user's own cache of the hub"
@@ -32,7 +38,7 @@ class Weights:
 
     Attributes:
         whose: Who has put them there.
-        trouble: Why there are none to use, one sentence; "" where there are.
+        trouble: Why there are none to use, or not yet, one sentence; "" where there are.
         own: Whether they are to come from a folder of the user's own, usable or not.
         chosen: That folder, where it was chosen.
     """
@@ -43,45 +49,82 @@ class Weights:
     chosen: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look has found, and what the folders were like then."""
+
+    stamp: tuple[object, ...]
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What is looked for: another card, place or choice is another question."""
+
+    model: str
+    revision: str
+    data: Path
+    named: str
+    chosen: Path | None
+
+    @property
+    def own(self) -> Path | None:
+        """The folder of the user's own that it is about."""
+        return Path(self.named) if self.named else self.chosen
+
+
 class Shelf:
-    """Remembers what was found as long as the folders it was found in stay as they are."""
+    """Remembers what was found as long as the folders it was found in stay as they are.
+
+    Attributes:
+        answers: What was found, a question for each card and choice.
+    """
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str, Path, str], tuple[object, Weights]] = {}
+        self.answers: Answers[_Key, _Found] = Answers(again=_AGAIN_SECONDS)
         self._choices: dict[Path, tuple[int | None, dict[str, Path]]] = {}
 
     def look(self, card: Card, data: Path) -> Weights:
-        """Return where the weights of a card with a `hub` are.
+        """Return where the weights of a card with a `hub` are, as the last look has found.
 
-        What has become of the files inside the folders since they were last changed themselves is
-        not seen; `check` sees it.
+        Of all folders the data folder alone is looked at here, for the list of choices. What has
+        become of the files inside the folders since they were last changed themselves is not seen;
+        `check` sees it.
         """
-        key = _key(card, data)
-        changed, chosen = self._chosen(card, data)
-        stamp = (changed, chosen, *_stamp(card, data, chosen))
-        before = self._found.get(key)
-        if before is None or before[0] != stamp:
-            before = self._found[key] = (stamp, _find(card, data, chosen))
-        return before[1]
+        changed, key = self._question(card, data)
+        found = self.answers.last(key, partial(_look, card, key, changed))
+        if found is not None:
+            return found.weights
+        what = f"for the weights of “{card.label}”" if key.own is None else f"at '{key.own}'"
+        return Weights(Whose.UNKNOWN, f"Looking {what}…", key.own is not None, key.chosen)
 
     def check(self, card: Card, data: Path) -> None:
         """See that the weights of a card can be used, by looking at every file of them.
 
         Raises:
-            ModelError: they cannot.
+            ModelError: they cannot, or their disk does not answer.
         """
-        self._found.pop(_key(card, data), None)
         self._choices.pop(data, None)
-        if trouble := self.look(card, data).trouble:
-            raise ModelError(trouble)
+        changed, key = self._question(card, data)
+        ask = partial(_look, card, key, changed)
+        found = self.answers.fresh(key, ask, seconds=PATIENCE_SECONDS)
+        if found is None:
+            place, chosen = key.own or hub.users_cache(), key.chosen is not None
+            raise folders.silent(card, place, PATIENCE_SECONDS, chosen=chosen)
+        if found.weights.trouble:
+            raise ModelError(found.weights.trouble)
 
     def forget(self) -> None:
         """Forget what was found."""
-        self._found.clear()
+        self.answers.forget()
         self._choices.clear()
 
-    def _chosen(self, card: Card, data: Path) -> tuple[int | None, Path | None]:
-        """Return when the list of chosen folders was last changed, and what it has for a card."""
+    def abandon(self) -> None:
+        """Leave no timer behind."""
+        self.answers.abandon()
+
+    def _question(self, card: Card, data: Path) -> tuple[int | None, _Key]:
+        """Return when the list of chosen folders was last changed, and what is looked for."""
         changed = _changed(folders.CHOSEN.path(data))
         before = self._choices.get(data)
         if before is None or before[0] != changed:
@@ -90,11 +133,17 @@ class Shelf:
             except ModelError:  # `_find` puts it into words
                 choices = {}
             before = self._choices[data] = (changed, choices)
-        return changed, None if folders.named(card) else before[1].get(card.id)
+        named = folders.named(card)
+        chosen = None if named else before[1].get(card.id)
+        return changed, _Key(card.id, card.revision, data, named, chosen)
 
 
-def _key(card: Card, data: Path) -> tuple[str, str, Path, str]:
-    return card.id, card.revision, data, folders.named(card)
+def _look(card: Card, key: _Key, changed: int | None, before: _Found | None) -> _Found:
+    """Look at the folders, and at what is in them where they are not as they were before."""
+    stamp = (changed, *_stamp(card, key))
+    if before is not None and before.stamp == stamp:
+        return before
+    return _Found(stamp, _find(card, key.data, key.chosen))
 
 
 def _find(card: Card, data: Path, chosen: Path | None) -> Weights:
@@ -109,12 +158,10 @@ def _find(card: Card, data: Path, chosen: Path | None) -> Weights:
     return Weights(Whose.OURS if folder.is_relative_to(hub.home(data)) else Whose.USERS)
 
 
-def _stamp(card: Card, data: Path, chosen: Path | None) -> tuple[int | None, ...]:
+def _stamp(card: Card, key: _Key) -> tuple[int | None, ...]:
     """Return when the folders that the weights may be in, and those in them, were last changed."""
-    named = folders.named(card)
-    own = Path(named) if named else chosen
-    caches = (hub.home(data), hub.users_cache())
-    tops = [hub.snapshot_folder(cache, card) for cache in caches] if own is None else [own]
+    caches = (hub.home(key.data), hub.users_cache())
+    tops = [hub.snapshot_folder(cache, card) for cache in caches] if key.own is None else [key.own]
     parts = [top / part.name for top in tops for part in card.parts]
     return tuple(_changed(folder) for folder in (*tops, *parts))
 
@@ -122,7 +169,7 @@ def _stamp(card: Card, data: Path, chosen: Path | None) -> tuple[int | None, ...
 def _changed(folder: Path) -> int | None:
     try:
         return folder.stat().st_mtime_ns
-    except OSError:  # whatever it is, `_find` puts it into words
+    except (OSError, ValueError):  # a NUL for one; whatever it is, `_find` puts it into words
         return None
 
 

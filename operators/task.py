@@ -30,9 +30,13 @@ class Task(Generic[T]):
         """Whether the function has returned or raised."""
         return not self._thread.is_alive()
 
-    def wait(self) -> bool:
-        """Wait for the function; return whether it returned a value and did not raise."""
-        self._thread.join()
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the function, as long as it takes or no longer than so many seconds.
+
+        Returns:
+            Whether it has returned a value, and neither raised nor goes on.
+        """
+        self._thread.join(seconds)
         return bool(self._values)
 
     def result(self) -> T:

@@ -107,10 +107,12 @@ def _draw_weights(layout: UILayout, context: Context, card: Card, *, name: str) 
             layout.operator("depthshot.backend_cancel", icon="X")
         return
     weights = shelf.look(card, stored.data)
-    missing = weights.whose is Whose.NOBODY
+    unknown, missing = weights.whose is Whose.UNKNOWN, weights.whose is Whose.NOBODY
     named = bool(folders.named(card))  # a folder of theirs is not ours to complete
     kept = removal.is_kept(hub.home(stored.data), card)
-    if not missing:
+    if unknown:
+        paragraph(layout, context, f"{name}{weights.trouble}", icon="TIME")
+    elif not missing:
         text = _HERE[weights.whose].format(
             size=gigabytes(card), variable=variable(card.id), folder=weights.chosen
         )

@@ -141,6 +141,18 @@ def nothing_chosen(card: Card) -> ModelError:
     return ModelError(f"No folder is chosen for '{card.id}'; there is nothing to let go of.")
 
 
+def silent(card: Card, folder: Path, seconds: float, *, chosen: bool) -> ModelError:
+    """Return the error for a folder whose disk does not answer, chosen or not."""
+    if named(card):
+        way = f"or correct or clear {variable(card.id)}"
+    else:
+        way = _another(card) if chosen else f"or choose another folder {how_to_choose(card)}"
+    return ModelError(
+        f"The weights of '{card.id}' cannot be looked at: '{folder}' has not answered for"
+        f" {seconds:.0f} s; bring its disk back, {way}."
+    )
+
+
 def own_folder(card: Card, *, data: Path | None = None) -> Path | None:
     """Return the folder of the user's own that a card with a `hub` uses, None for none.
 
@@ -197,8 +209,11 @@ def _by_choice(card: Card) -> _Words:
 
 
 def _another(card: Card) -> str:
-    download = " to download them" if card.revision else ""
-    return f"choose another one {how_to_choose(card)}, or let go of it{download}"
+    download = ", to download them" if card.revision else ""
+    return (
+        f"choose another one {how_to_choose(card)}, or let go of it with Let Go of the Folder or"
+        f" with `models use {card.id} --forget`{download}"
+    )
 
 
 def _asked(card: Card) -> _Words:

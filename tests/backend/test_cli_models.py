@@ -207,7 +207,8 @@ def test_a_choice_that_is_not_whole_any_more_says_the_way_out(run, tmp_path):
     assert f"way out    The weights of 'tiny-video' come from '{folder}', where no folder is;" in (
         run("show", "tiny-video").stdout
     )
-    assert "or let go of it to download them" in run("pull", "tiny-video", status=1).stderr
+    refused = run("pull", "tiny-video", status=1).stderr
+    assert "with `models use tiny-video --forget`, to download them" in refused
 
 
 def test_a_damaged_list_of_choices_is_got_out_of(run, tmp_path):

@@ -132,7 +132,8 @@ def test_a_folder_that_has_gone_is_told_with_every_way_out(data, mine):
     assert said == (
         f"The weights of 'tiny-video' come from '{mine}', where no folder is; bring it back, choose"
         " another one with Use a Folder in Depthshot's panel or with `models use tiny-video FOLDER`"
-        f" (on a server also in {VARIABLE}), or let go of it to download them."
+        f" (on a server also in {VARIABLE}), or let go of it with Let Go of the Folder or with"
+        " `models use tiny-video --forget`, to download them."
     )
     with pytest.raises(ModelError) as refused:
         weights.as_installed(CARD, data=data)

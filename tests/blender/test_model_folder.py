@@ -2,15 +2,18 @@
 
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import bpy
 import pytest
+from bl_ext.devrepo.depthshot.backend.errors import ModelError
 from bl_ext.devrepo.depthshot.backend.models import find_card, folders, hub
 from bl_ext.devrepo.depthshot.backend.models.snapshot import INDEX
 from bl_ext.devrepo.depthshot.backend.models.weights import fingerprint, variable
 from bl_ext.devrepo.depthshot.backend.paths import ROOT
 from bl_ext.devrepo.depthshot.backend.take import verify_take
+from bl_ext.devrepo.depthshot.operators import model_weights
 from bl_ext.devrepo.depthshot.operators.backend_care import care
 from bl_ext.devrepo.depthshot.operators.model_chores import choosing
 from bl_ext.devrepo.depthshot.operators.model_weights import Whose, shelf
@@ -129,6 +132,68 @@ def test_a_choice_of_the_command_line_is_seen_at_the_next_redraw(large, mine):
     folders.CHOSEN.path(_data()).write_text("[]")
     assert _says("is damaged; remove it, and choose the folders of weights again")
     assert _offered() == [USE] and "is damaged" in why_not(bpy.context)
+
+
+@pytest.fixture
+def dead(mine, monkeypatch):
+    """A disk that answers nothing about the artist's folder until this is set, in a window."""
+    answers = threading.Event()
+    look = model_weights._changed
+
+    def changed(folder):
+        if folder.is_relative_to(mine):
+            assert threading.current_thread() is not threading.main_thread(), "it holds Blender"
+            answers.wait(60)
+        return look(folder)
+
+    monkeypatch.setattr(model_weights, "_changed", changed)
+    monkeypatch.setattr(shelf.answers, "waits", False)
+    yield answers
+    answers.set()
+
+
+@pytest.mark.parametrize("way", ["chosen", "named"])
+def test_a_disk_that_does_not_answer_does_not_hold_blender(large, mine, dead, monkeypatch, way):
+    if way == "chosen":
+        folders.choose(find_card(MODEL), mine, data=_data())
+    else:
+        monkeypatch.setenv(variable(MODEL), str(mine))
+    for _ in range(2):
+        assert _says(f"Looking at '{mine}'…") and not _says("Installed")
+        assert why_not(bpy.context) == f"Looking at '{mine}'…"
+        assert not OPERATORS.generate.poll() and not shelf.answers.step()
+    monkeypatch.setattr(model_weights, "PATIENCE_SECONDS", 0.0)
+    with pytest.raises(ModelError, match="has not answered for 0 s; bring its disk") as refused:
+        shelf.check(find_card(MODEL), _data())
+    assert ("--forget`" in str(refused.value)) == (way == "chosen")
+    dead.set()
+    wait_until(shelf.answers.step)
+    assert _says("Installed") and why_not(bpy.context) is None
+    assert not shelf.answers.step(), "nothing is known anew, so nothing is drawn anew"
+
+
+def test_a_folder_on_a_disk_that_does_not_answer_is_let_go_of(large, mine, dead):
+    folders.choose(find_card(MODEL), mine, data=_data())
+    assert _says("Looking at") and _offered() == [LET_GO]
+    assert OPERATORS.let_go_of_folder(model=MODEL) == {"FINISHED"}
+    assert _says("Looking for the weights of “Wan VACE 1.3B”…")
+    wait_until(shelf.answers.step)
+    assert _says("19.0 GB to download") and not dead.is_set()
+
+
+def test_what_the_panel_says_stays_until_the_disk_has_answered(large, mine, dead, monkeypatch):
+    folders.choose(find_card(MODEL), mine, data=_data())
+    dead.set()
+    assert _says("Looking at")
+    wait_until(shelf.answers.step)
+    dead.clear()
+    monkeypatch.setattr(shelf.answers, "_again", 0.0)
+    away = mine.rename(mine.with_name("away"))
+    assert _says("Installed, in the folder that you chose")
+    dead.set()
+    wait_until(lambda: _says("where no folder is") or shelf.answers.step())
+    assert _says("where no folder is; bring it back") and _offered() == [USE, LET_GO]
+    away.rename(mine)
 
 
 def test_a_variable_comes_first_and_is_not_chosen_over(large, mine, monkeypatch):
