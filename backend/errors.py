@@ -72,7 +72,15 @@ class SetupError(DepthshotError):
 
 
 class Cancelled(DepthshotError):
-    """The work was stopped on request; what is finished is kept."""
+    """The work was stopped on request; what is finished is kept.
+
+    Attributes:
+        goes_on: Whether there is something that doing the same again would go on from.
+    """
+
+    def __init__(self, message: str, *, goes_on: bool = False) -> None:
+        super().__init__(message)
+        self.goes_on = goes_on
 
 
 class BackendError(DepthshotError):

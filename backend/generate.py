@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import Cancelled, SettingError
+from .errors import SettingError
 from .events import Event
 from .formats import PNG8, bits_of, check_written
 from .marks import software
@@ -224,7 +224,7 @@ class _Sink:
     ) -> None:
         """See `models.interface.Sink`. Events are thinned to a few a second."""
         if self._should_stop():
-            raise Cancelled("Stopped; the frames that are finished are kept.")
+            raise self._writer.stopped()
         now = time.monotonic()
         fresh = phase != self._phase
         if fresh:
@@ -248,7 +248,7 @@ class _Sink:
     ) -> None:
         """See `models.interface.Sink`."""
         if self._should_stop():
-            raise Cancelled("Stopped; the frames that are finished are kept.")
+            raise self._writer.stopped()
         self._writer.frame(index, image=image, mask=mask, depth=depth)
 
     def shown(self, index: int, *, video: np.ndarray, mask: np.ndarray) -> None:

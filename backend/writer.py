@@ -24,7 +24,7 @@ import numpy as np
 
 from . import media
 from .bundle import shot_hashes
-from .errors import StorageError, TakeError
+from .errors import Cancelled, StorageError, TakeError
 from .formats import PNG8, bits_of
 from .marks import frame_marks, source_type
 from .models.card import Card
@@ -143,6 +143,12 @@ class TakeWriter:
     def finished(self) -> frozenset[int]:
         """Return the indices that an earlier attempt of this very job left whole on disk."""
         return self._resumed
+
+    def stopped(self) -> Cancelled:
+        """Return what to raise for a job that is stopped: it says whether a frame is kept."""
+        if self._frames or self._under_way:
+            return Cancelled("Stopped; the frames that are finished are kept.", goes_on=True)
+        return Cancelled("Stopped; no frame was finished yet.")
 
     def read_frame(self, index: int) -> np.ndarray:
         """Return the image of a frame that an earlier attempt left whole on disk.

@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
                 should_stop=stop.is_set,
             )
         except Cancelled as reason:
+            if not reason.goes_on:
+                raise
             raise Cancelled(
                 f"{reason} Give the same command again to go on in '{options.out}'."
             ) from reason

@@ -263,7 +263,7 @@ def _with_margin(need: Need) -> Need:
 def _way_out(card: Card, settings: dict[str, Value], machine: Machine, shot: dict) -> str:
     """Return what could be done so that it fits, with what is free or with all; "" for nothing."""
     gpu = machine.gpus[0] if machine.gpus else None
-    free, whole = ((gpu.vram_free, gpu.vram) if gpu else (0, 0))
+    free, whole = (gpu.vram_free, gpu.vram) if gpu else (0, 0)
     if said := _lesser(card, settings, machine, shot, vram=free, ram=machine.ram_free):
         return said
     said = _lesser(card, settings, machine, shot, vram=whole, ram=machine.ram)

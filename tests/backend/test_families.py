@@ -225,10 +225,16 @@ def test_cancelled_in_any_phase_it_goes_on_to_the_same_bytes(family, one, shot, 
     def enough() -> bool:
         return any(event.phase == one + window for event in seen)
 
-    with pytest.raises(Cancelled):
+    with pytest.raises(Cancelled) as stopped:
         family.run(shot, tmp_path / "take", on_event=seen.append, should_stop=enough)
     kept = frame_files(tmp_path / "take")
     assert len(kept) == (0 if one == READING else 2 * family.first)
+    assert stopped.value.goes_on == bool(kept)
+    assert (tmp_path / "take").exists() == bool(kept)
+    said = (
+        "no frame was finished yet" if one == READING else "the frames that are finished are kept"
+    )
+    assert str(stopped.value) == f"Stopped; {said}."
     again: list[Event] = []
     family.run(shot, tmp_path / "take", on_event=again.append)
     assert frame_files(tmp_path / "take") == whole

@@ -137,7 +137,7 @@ class _Job:
     def _go_on(self, done: int, total: int) -> None:
         """Stop a frame whose job has ended: what it makes would be thrown away."""
         if self.ended.is_set():
-            raise Cancelled("Stopped; the frames that are finished are kept.")
+            raise Cancelled("Stopped.")
 
     def _about_blind(self, blind: list[int]) -> str:
         frame = self.shot.frame(blind[0])
