@@ -18,6 +18,7 @@ from ..paths import full_path
 from .beside import Beside, Values
 from .card import Card
 from .hub import how_to_choose, variable
+from .shapes import other_card
 from .snapshot import what_is_missing
 
 _log = logging.getLogger(__name__)
@@ -32,11 +33,13 @@ class _Words:
         begin: What stands before the folder.
         gone: The way out where there is no folder.
         lacks: The way out where it has not all.
+        other: The way out where it is another model's.
     """
 
     begin: str
     gone: str
     lacks: str
+    other: str
 
 
 def named(card: Card) -> str:
@@ -73,8 +76,9 @@ def choose(
         say: Is told a sentence, where the list was set aside.
 
     Raises:
-        ModelError: the card has no `hub`, its variable is set, the folder is not there or has not
-            all that the model needs, or what was chosen before cannot be read.
+        ModelError: the card has no `hub`, its variable is set, the folder is not there, has not
+            all that the model needs or is another model's, or what was chosen before cannot be
+            read.
         StorageError: it cannot be written.
     """
     if card.hub is None:
@@ -175,18 +179,28 @@ def check(card: Card, folder: Path, words: _Words) -> Path:
     """Return a folder, where it has what the card's model needs.
 
     Raises:
-        ModelError: it has not, or is not there.
+        ModelError: it has not, it is another model's, or not there.
     """
+    from . import cards  # late: the families' own modules find their weights by this one
+
+    other = None
     try:
         if not folder.is_dir():
             raise ModelError(f"{words.begin} '{folder}', where no folder is; {words.gone}.")
         missing = what_is_missing(folder, card.hub, parts=tuple(p.name for p in card.parts))
+        if missing is None:
+            other = other_card(folder, card, cards())
     except OSError as reason:
         missing = f"it cannot be read: {reason.strerror or reason}"
     if missing is not None:
         raise ModelError(
             f"{words.begin} '{folder}', which does not have all that '{card.id}' needs"
             f" ({missing}); {words.lacks}."
+        )
+    if other is not None:
+        raise ModelError(
+            f"{words.begin} '{folder}', which has the networks of '{other.id}' and not those of"
+            f" '{card.id}'; {words.other}."
         )
     return folder
 
@@ -197,6 +211,7 @@ def _by_variable(card: Card) -> _Words:
         f"{variable(card.id)} names",
         gone=f"correct it{clear}",
         lacks=f"put it there, name another folder{clear}",
+        other=f"name another folder{clear}",
     )
 
 
@@ -205,6 +220,7 @@ def _by_choice(card: Card) -> _Words:
         f"The weights of '{card.id}' come from",
         gone=f"bring it back, {_another(card)}",
         lacks=f"put it there, {_another(card)}",
+        other=_another(card),
     )
 
 
@@ -221,4 +237,5 @@ def _asked(card: Card) -> _Words:
         f"The weights of '{card.id}' cannot come from",
         gone="choose a folder that is there",
         lacks="put it there, or choose another folder",
+        other="choose another folder, or another model",
     )

@@ -102,6 +102,63 @@ def test_what_has_not_all_is_not_chosen(data, mine, name, content, said):
     assert not data.exists()
 
 
+SMALL, LARGE_ONE, TWO = "wan-vace-1.3b", "wan-vace-14b", "wan2.2-vace-fun-a14b"
+# As the repositories have them: heads of 128 channels, and layers with hints.
+CONFIGS = {
+    SMALL: {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30, "vace_layers": [0] * 15},
+    LARGE_ONE: {
+        "num_attention_heads": 40, "ffn_dim": 13824, "num_layers": 40, "vace_layers": [0] * 8
+    },
+}  # fmt: skip
+CONFIGS[TWO] = CONFIGS[LARGE_ONE]
+
+
+def pipeline(folder: Path, model: str, **other: int) -> Path:
+    """A folder with the index and the configurations of a Wan VACE, and hardly any weights."""
+    card = find_card(model)
+    index: dict[str, object] = {part.name: ["diffusers", "Some"] for part in card.parts}
+    for part in card.parts:
+        (folder / part.name).mkdir(parents=True)
+        values = CONFIGS[model] | {"attention_head_dim": 128} | other
+        config = values if part.name.startswith("transformer") else {}
+        (folder / part.name / "config.json").write_text(json.dumps(config))
+        (folder / part.name / "model.safetensors").write_bytes(safetensors(b"x"))
+    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": card.hub.pipeline}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("wanted", "model"), [(LARGE_ONE, SMALL), (SMALL, LARGE_ONE), (LARGE_ONE, TWO), (SMALL, TWO)]
+)
+def test_the_folder_of_another_model_of_the_family_is_refused(
+    data, tmp_path, monkeypatch, wanted, model
+):
+    folder, card = pipeline(tmp_path / "weights", model), find_card(wanted)
+    said = f"'{folder}', which has the networks of '{model}' and not those of '{wanted}'; "
+    with pytest.raises(ModelError) as refused:
+        folders.choose(card, folder, data=data)
+    assert str(refused.value) == (
+        f"The weights of '{wanted}' cannot come from {said}choose another folder, or another model."
+    )
+    assert folders.choose(find_card(model), folder, data=data) == folder
+    monkeypatch.setenv(weights.variable(wanted), str(folder))
+    assert f"{weights.variable(wanted)} names {said}name another folder" in weights.trouble(
+        card, data=data
+    )
+    monkeypatch.delenv(weights.variable(wanted))
+    listed(data).write_text(json.dumps({wanted: str(folder)}))
+    assert f"come from {said}choose another one" in weights.trouble(card, data=data)
+
+
+def test_a_folder_of_shapes_that_no_card_has_is_left_to_whoever_loads_it(data, tmp_path):
+    card = find_card(LARGE_ONE)
+    folder = pipeline(tmp_path / "tiny", SMALL, num_layers=2)
+    assert folders.choose(card, folder, data=data) == folder
+    for content in ("{", "[]", '{"num_layers": "2"}'):
+        (folder / "transformer/config.json").write_text(content)
+        assert folders.choose(card, folder, data=data) == folder
+
+
 def test_a_file_or_nothing_is_no_folder(data, mine):
     for path in (mine / "model_index.json", mine / "nowhere"):
         with pytest.raises(ModelError, match="where no folder is; choose a folder that is there"):
