@@ -35,8 +35,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status."""
-    options = make_parser().parse_args(arguments)
+    options, rest = make_parser().parse_known_args(arguments)
     try:
+        if rest:
+            raise SettingError(_not_understood(rest[0], arguments))
         status = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -51,6 +53,15 @@ def main(arguments: Sequence[str]) -> int:
     except DepthshotError as reason:
         return _fail(reason, 1)
     return status
+
+
+def _not_understood(word: str, arguments: Sequence[str]) -> str:
+    command = next(each for each in arguments if not each.startswith("-"))
+    if "=" in word and not word.startswith("-"):
+        way_out = f"write --set before each setting: --set {word}"
+    else:
+        way_out = f"`python -m backend {command} --help` says what it takes"
+    return f"'{command}' does not understand '{word}'; {way_out}."
 
 
 def _fail(reason: object, status: int) -> int:

@@ -53,6 +53,31 @@ def test_the_first_model_is_the_default_and_help_says_so(shot, tmp_path):
     assert verify_take(tmp_path / "take").model == first.id
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            ("preflight", "--model", "svd", "--set", "window=5", "size=shot"),
+            "'preflight' does not understand 'size=shot'; write --set before each setting: --set"
+            " size=shot.",
+        ),
+        (
+            ("plan", "x", "--modl", "draft"),
+            "'plan' does not understand '--modl'; `python -m backend plan --help` says what it"
+            " takes.",
+        ),
+        (
+            ("--quiet", "doctor"),
+            "'doctor' does not understand '--quiet'; `python -m backend doctor --help` says what"
+            " it takes.",
+        ),
+    ],
+)
+def test_what_a_command_does_not_take_is_said_in_one_sentence(given, said):
+    done = run(*given)
+    assert (done.returncode, done.stderr, done.stdout) == (2, f"{said}\n", "")
+
+
 def test_generate_takes_a_zip_and_prints_events_as_json(shot, tmp_path):
     pack(shot, tmp_path / "shot.zip")
     done = run(
