@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     options, rest = make_parser().parse_known_args(arguments)
     try:
         if rest:
-            raise SettingError(_not_understood(rest[0], arguments))
+            raise _not_understood(rest[0], arguments)
         status = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -55,13 +55,13 @@ def main(arguments: Sequence[str]) -> int:
     return status
 
 
-def _not_understood(word: str, arguments: Sequence[str]) -> str:
+def _not_understood(word: str, arguments: Sequence[str]) -> SettingError:
     command = next(each for each in arguments if not each.startswith("-"))
     if "=" in word and not word.startswith("-"):
         way_out = f"write --set before each setting: --set {word}"
     else:
         way_out = f"`python -m backend {command} --help` says what it takes"
-    return f"'{command}' does not understand '{word}'; {way_out}."
+    return SettingError(f"'{command}' does not understand '{word}'; {way_out}.")
 
 
 def _fail(reason: object, status: int) -> int:
