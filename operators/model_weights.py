@@ -40,7 +40,7 @@ class Weights:
         whose: Who has put them there.
         trouble: Why there are none to use, or not yet, one sentence; "" where there are.
         own: Whether they are to come from a folder of the user's own, usable or not.
-        chosen: That folder, where it was chosen.
+        chosen: The folder that was chosen, also where a variable comes before it.
     """
 
     whose: Whose
@@ -133,9 +133,8 @@ class Shelf:
             except ModelError:  # `_find` puts it into words
                 choices = {}
             before = self._choices[data] = (changed, choices)
-        named = folders.named(card)
-        chosen = None if named else before[1].get(card.id)
-        return changed, _Key(card.id, card.revision, data, named, chosen)
+        chosen = before[1].get(card.id)
+        return changed, _Key(card.id, card.revision, data, folders.named(card), chosen)
 
 
 def _look(card: Card, key: _Key, changed: int | None, before: _Found | None) -> _Found:
@@ -152,7 +151,7 @@ def _find(card: Card, data: Path, chosen: Path | None) -> Weights:
     except ModelError as reason:
         return Weights(Whose.NOBODY, str(reason), is_own(card, data=data), chosen)
     if folders.named(card):
-        return Weights(Whose.NAMED, own=True)
+        return Weights(Whose.NAMED, own=True, chosen=chosen)
     if chosen is not None:
         return Weights(Whose.CHOSEN, own=True, chosen=chosen)
     return Weights(Whose.OURS if folder.is_relative_to(hub.home(data)) else Whose.USERS)

@@ -127,8 +127,8 @@ def _draw_weights(layout: UILayout, context: Context, card: Card, *, name: str) 
         paragraph(layout, context, care.message, icon="ERROR" if care.failed else "INFO")
     if not named:
         _offer(layout, context, card, weights, kept=kept)
-    elif kept and not missing:
-        _offer_removal(layout, card)
+    else:
+        _offer_besides(layout, context, card, weights, kept=kept and not missing)
     layout.separator()
 
 
@@ -146,15 +146,33 @@ def _offer(layout: UILayout, context: Context, card: Card, weights: Weights, *, 
         row.operator("depthshot.copy_command", icon="COPYDOWN").model = card.id
     if missing:
         _offer_folder(row, card)
+    if weights.own:  # a list that is damaged is got out of in the same way
+        _offer_to_let_go(row, card)
+    if kept:
+        _offer_removal(row, card)
+
+
+def _offer_besides(
+    layout: UILayout, context: Context, card: Card, weights: Weights, *, kept: bool
+) -> None:
+    """Draw what can be done where a variable names the weights."""
     if weights.chosen is not None:
-        row.operator("depthshot.let_go_of_folder", icon="X").model = card.id
-    elif kept:
+        text = f"Also chosen, not used while {variable(card.id)} is set: {weights.chosen}"
+        paragraph(layout, context, text, icon="INFO")
+    row = layout.row(align=True)
+    if weights.chosen is not None:
+        _offer_to_let_go(row, card)
+    if kept:
         _offer_removal(row, card)
 
 
 def _offer_folder(layout: UILayout, card: Card) -> None:
     chooser = layout.operator("depthshot.use_folder", text="Use a Folder…", icon="FILE_FOLDER")
     chooser.model = card.id
+
+
+def _offer_to_let_go(layout: UILayout, card: Card) -> None:
+    layout.operator("depthshot.let_go_of_folder", icon="X").model = card.id
 
 
 def _offer_removal(layout: UILayout, card: Card) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import ModelError
+from ..errors import DepthshotError, ModelError
 from ..events import Event
 from ..models import cards, find_download, folders, hub
 from ..models.card import Card
@@ -103,6 +103,8 @@ def show_model(options: argparse.Namespace) -> int:
         _print(f"    in         {folder}{_who(card, data)}")
     elif card.hub is not None:
         _print(f"    way out    {trouble(card, data=data)}")
+    if unused := _unused(card, data):
+        _print(f"    chosen     {unused}")
     if card.fast is not None:
         fast = card.fast_card
         _print(f"    fast       {card.fast.steps} steps with '{fast.id}' ({_state(fast, data)})")
@@ -150,10 +152,15 @@ def remove_model(options: argparse.Namespace) -> int:
             " remove."
         )
     home = hub.home(data)
-    was_kept = removal.is_kept(home, card)
-    freed = removal.remove(home, card) if was_kept else 0
     said: list[str] = []
     forgotten = folders.forget(card, data=data, say=said.append)
+    was_kept = removal.is_kept(home, card)
+    try:
+        freed = removal.remove(home, card) if was_kept else 0
+    except DepthshotError as reason:  # what was done before is told all the same
+        if forgotten is not None:
+            said.append(folders.let_go(card, forgotten))
+        raise type(reason)(" ".join((*said, str(reason)))) from reason
     folder = installed(card, data=data)
     if not was_kept and forgotten is None and folder is None and not said:
         raise removal.nothing_kept(card)
@@ -219,6 +226,17 @@ def _who(card: Card, data: Path) -> str:
     if name == "choice":
         return f", chosen (`models use {card.id} --forget` lets go of it)"
     return f", which {name} names"
+
+
+def _unused(card: Card, data: Path) -> str:
+    """Return the folder that was chosen and comes behind a variable, in words; "" for none."""
+    if card.hub is None or not folders.named(card):
+        return ""
+    try:
+        folder = folders.chosen(data=data).get(card.id)
+    except ModelError as reason:
+        return str(reason)
+    return f"{folder}, not used while {variable(card.id)} is set" if folder else ""
 
 
 def _text(folder: Path | None) -> str | None:

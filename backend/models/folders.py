@@ -50,12 +50,22 @@ def named(card: Card) -> str:
 def chosen(*, data: Path | None = None) -> dict[str, Path]:
     """Return the folders that were chosen, by the ids of their cards.
 
-    One that is no path of this computer, as another system writes it, is returned as it is.
+    One that is no path of this computer, as another system writes it, is returned as it is; what
+    no path can have in it is written with a backslash.
 
     Raises:
         ModelError: what was chosen cannot be read.
     """
-    return {model: Path(str(value)) for model, value in CHOSEN.read(data).items()}
+    return {model: _path(value) for model, value in CHOSEN.read(data).items()}
+
+
+def _path(value: object) -> Path:
+    text = str(value)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return Path(text.replace("\0", "\\0"))
 
 
 def choose(
@@ -121,7 +131,7 @@ def forget(
         return {model: at for model, at in values.items() if model != card.id}
 
     _change(data, without, say)
-    return Path(str(before[card.id])) if card.id in before else None
+    return _path(before[card.id]) if card.id in before else None
 
 
 def _change(

@@ -169,6 +169,9 @@ def test_a_folder_is_chosen_used_and_let_go_of(run, tmp_path, served):
     name = weights.variable("tiny-video")
     other = {name: str(tmp_path / "nowhere")}
     assert tiny(run, **other)["installed"] is None, "the variable comes first"
+    unused = f"    chosen     {folder}, not used while {name} is set\n"
+    assert unused in run("show", "tiny-video", **other).stdout
+    assert "    chosen " not in run("show", "tiny-video").stdout
     assert f"{name} names a folder" in run("use", "tiny-video", ".", status=1, **other).stderr
 
     assert json.loads(run("use", "tiny-video", "--forget", "--json").stdout) == {
@@ -196,6 +199,22 @@ def test_removing_lets_go_of_a_chosen_folder_and_removes_what_was_downloaded(run
         "removed_bytes": 0, "forgotten": str(folder), "installed": None, "said": []
     }  # fmt: skip
     assert sorted(folder.rglob("*")) == files and (folder / LARGE[0]).is_file()
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_what_cannot_be_removed_is_told_with_the_folder_that_was_let_go_of(run, tmp_path, how):
+    folder = tmp_path / "mine"
+    fill_cache(tmp_path / "copy", needed(model_files())).rename(folder)
+    run("pull", "tiny-video", "--accept-licence")
+    run("use", "tiny-video", str(folder))
+    home = tmp_path / "data/weights"
+    (home / "twin.json").write_bytes((home / "tiny-video.json").read_bytes())
+    refused = run("remove", "tiny-video", *how, status=1).stderr
+    assert refused == (
+        f"'{folder}' is no longer used for 'tiny-video', and stays as it is. The weights of"
+        " 'tiny-video' are those of 'twin' as well; remove 'twin' to have them gone.\n"
+    )
+    assert tiny(run)["named_by"] is None and (folder / LARGE[0]).is_file()
 
 
 def test_a_choice_that_is_not_whole_any_more_says_the_way_out(run, tmp_path):

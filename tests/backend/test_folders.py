@@ -254,6 +254,16 @@ def test_an_entry_that_is_no_path_here_is_the_trouble_of_its_card_alone(data, mi
     assert folders.chosen(data=data) == {CARD.id: mine}
 
 
+@pytest.mark.parametrize("letter", ["\\u0000", "\\ud800"])
+def test_a_path_that_no_disk_can_have_is_told_and_let_go_of(data, letter):
+    listed(data).parent.mkdir(parents=True)
+    listed(data).write_text(f'{{"{CARD.id}": "/a{letter}b"}}')
+    told = weights.trouble(CARD, data=data)
+    assert told.startswith(f"The weights of '{CARD.id}' come from '/a\\") and told.isprintable()
+    assert "where no folder is; bring it back" in told
+    assert str(folders.forget(CARD, data=data)).isprintable() and not listed(data).exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="it is a path there")
 def test_a_path_of_another_system_is_told_as_it_stands(data):
     listed(data).parent.mkdir(parents=True)

@@ -1,5 +1,6 @@
 """A folder of weights chosen in the panel: used as it is, named by the take, and let go of."""
 
+import json
 import shutil
 import subprocess
 import threading
@@ -30,6 +31,7 @@ from tests.waiting import wait_until
 MODEL = "wan-vace-1.3b"
 UNPINNED = "sana-wm"
 USE, LET_GO = "depthshot.use_folder", "depthshot.let_go_of_folder"
+REMOVE = "depthshot.remove_weights"
 MAKE = "import sys, pathlib; from tests.videos import tiny_wan_vace; "
 MAKE += "tiny_wan_vace(pathlib.Path(sys.argv[1]))"
 OPERATORS = bpy.ops.depthshot
@@ -131,7 +133,25 @@ def test_a_choice_of_the_command_line_is_seen_at_the_next_redraw(large, mine):
     assert _says(f"Installed, in the folder that you chose: {mine}")
     folders.CHOSEN.path(_data()).write_text("[]")
     assert _says("is damaged; remove it, and choose the folders of weights again")
-    assert _offered() == [USE] and "is damaged" in why_not(bpy.context)
+    assert _offered() == [USE, LET_GO] and "is damaged" in why_not(bpy.context)
+    assert OPERATORS.let_go_of_folder(model=MODEL) == {"FINISHED"}
+    aside = folders.CHOSEN.path(_data()).with_name("folders.json.damaged")
+    assert care.message == (
+        f"The list of the folders of weights that you chose was damaged, and is now '{aside}';"
+        " choose those of other models again."
+    )
+    assert aside.read_text() == "[]" and _says("to download")
+
+
+@pytest.mark.parametrize("entry", ["/a\0b", "/a\ud800b", "relative"])
+def test_a_choice_that_is_no_path_here_is_told_and_let_go_of(large, entry):
+    path = folders.CHOSEN.path(_data())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({MODEL: entry, UNPINNED: "/mine"}))
+    assert _says("choose another one with Use a Folder in Depthshot's panel")
+    assert _offered() == [USE, LET_GO]
+    assert OPERATORS.let_go_of_folder(model=MODEL) == {"FINISHED"}
+    assert list(folders.chosen(data=_data())) == [UNPINNED] and _says("to download")
 
 
 @pytest.fixture
@@ -203,6 +223,17 @@ def test_a_variable_comes_first_and_is_not_chosen_over(large, mine, monkeypatch)
         OPERATORS.use_folder(model=MODEL, directory=str(mine))
 
 
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_choice_behind_a_variable_is_shown_and_let_go_of(large, mine, monkeypatch, usable):
+    folders.choose(find_card(MODEL), mine, data=_data())
+    monkeypatch.setenv(variable(MODEL), str(mine if usable else mine / "nowhere"))
+    assert shelf.look(find_card(MODEL), _data()).whose is (Whose.NAMED if usable else Whose.NOBODY)
+    said = f"Also chosen, not used while {variable(MODEL)} is set: {mine}"
+    assert _says(said) and _offered() == [LET_GO]
+    assert OPERATORS.let_go_of_folder(model=MODEL) == {"FINISHED"}
+    assert not _says(said) and _offered() == [] and folders.chosen(data=_data()) == {}
+
+
 def test_another_computers_folders_are_not_shown(large, mine, stored):
     stored.use_elsewhere = True
     assert _says(f"choose a folder there: `models use {MODEL} FOLDER`")
@@ -238,7 +269,7 @@ def test_removing_what_was_downloaded_lets_go_of_the_folder_and_leaves_it(large,
     card = find_card(MODEL)
     hub.snapshot_folder(hub.home(_data()), card).mkdir(parents=True)
     folders.choose(card, mine, data=_data())
-    assert _offered() == [LET_GO], "what is shown is not what would be removed"
+    assert _offered() == [LET_GO, REMOVE], "the one for the folder, the other for what is ours"
     assert OPERATORS.remove_weights(model=MODEL) == {"FINISHED"}
     assert f"'{mine}' is no longer used for '{MODEL}', and stays as it is." in care.message
     assert (mine / INDEX).is_file() and folders.chosen(data=_data()) == {}
