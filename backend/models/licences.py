@@ -8,7 +8,7 @@ from ..errors import ModelError
 from .beside import Beside
 from .card import Card
 
-_ACCEPTED = Beside("licences", again="accept the licences again")
+ACCEPTED = Beside("licences", again="accept the licences again")
 
 
 def is_accepted(card: Card, *, data: Path | None = None) -> bool:
@@ -17,7 +17,7 @@ def is_accepted(card: Card, *, data: Path | None = None) -> bool:
     Raises:
         ModelError: what was accepted cannot be read.
     """
-    return _ACCEPTED.read(data).get(card.id) == _what(card)
+    return ACCEPTED.read(data).get(card.id) == _what(card)
 
 
 def accept(card: Card, *, data: Path | None = None) -> None:
@@ -27,7 +27,7 @@ def accept(card: Card, *, data: Path | None = None) -> None:
         ModelError: what was accepted before cannot be read.
         StorageError: it cannot be written.
     """
-    _ACCEPTED.change(data, lambda values: values | {card.id: _what(card)})
+    ACCEPTED.change(data, lambda values: values | {card.id: _what(card)})
 
 
 def not_accepted(card: Card) -> ModelError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import ModelError, StorageError
 from ..fields import read_json
 from ..locks import FileLock
-from . import hub, rounded
+from . import folders, hub, licences, rounded
 from .card import Card
 from .kept import lock_path, manifest_path
 
@@ -94,10 +94,14 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def _also_used_by(home: Path, card: Card) -> str | None:
     """Return the id of another card that was downloaded from the same revision."""
-    for path in home.glob("*.json"):
-        if path == manifest_path(home, card):
-            continue
-        value = read_json(path, error=ModelError, largest=_LARGEST_MANIFEST)
+    beside = (folders.CHOSEN.path(home.parent), licences.ACCEPTED.path(home.parent))
+    for path in sorted({*home.glob("*.json")} - {manifest_path(home, card), *beside}):
+        try:
+            value = read_json(path, error=ModelError, largest=_LARGEST_MANIFEST)
+        except ModelError as reason:
+            if isinstance(reason.__cause__, OSError):
+                raise
+            continue  # a damaged one names no weights, so none are kept for it
         if (
             isinstance(value, dict)
             and value.get("repository") == card.hub.repository

@@ -127,7 +127,9 @@ def _of_store(store: Path) -> list[Path]:
 
 
 def _of_weights(weights: Path) -> list[Path]:
-    found = [weights / _CHOSEN] if _has_chosen(weights) else []
+    # A damaged list is told by its lock, which is ours and stays.
+    known = _has_chosen(weights) or is_empty(weights / _CHOSEN_LOCK)
+    found = [weights / _CHOSEN] if known and (weights / _CHOSEN).is_file() else []
     if (weights / _CHOSEN_DAMAGED).is_file():
         found.append(weights / _CHOSEN_DAMAGED)
     if is_empty(weights / _CHOSEN_LOCK):

@@ -45,6 +45,43 @@ def test_weights_of_two_cards_stay_until_the_last_is_removed(hub_here, data):
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("content", ["{", "[]", '"text"', ""])
+def test_a_damaged_list_of_another_card_keeps_no_weights(hub_here, data, content):
+    folder = get(data)
+    home = hub.home(data)
+    (home / "another.json").write_text(content)
+    assert removal.remove(home, tiny_card()) > 5000
+    assert not folder.exists() and (home / "another.json").read_text() == content
+
+
+def test_what_is_no_list_of_a_cards_files_is_not_read(hub_here, data, monkeypatch):
+    get(data)
+    home, read = hub.home(data), []
+    (home / "another.json").write_text("{}")
+    (home / "folders.json").write_text("{")
+    parse = removal.read_json
+    monkeypatch.setattr(
+        removal, "read_json", lambda path, **how: read.append(path.name) or parse(path, **how)
+    )
+    removal.remove(home, tiny_card())
+    assert read == ["another.json"]
+
+
+def test_a_list_of_another_card_that_cannot_be_read_is_told(hub_here, data, monkeypatch):
+    folder = get(data)
+    home, opened = hub.home(data), Path.open
+    (home / "another.json").write_text("{}")
+
+    def refuse(path: Path, *how: str, **more: str) -> object:
+        if path.name == "another.json":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", refuse)  # root may read everything
+    said = refusal(ModelError, lambda: removal.remove(home, tiny_card()))
+    assert "another.json cannot be read: Permission denied" in said and folder.is_dir()
+
+
 def test_remove_everything_knows_what_was_downloaded(hub_here, data):
     get(data)
     assert setup_removal.size(data) > 5000

@@ -143,6 +143,16 @@ def test_folders_that_were_chosen_stay_and_are_forgotten(data, tmp_path):
     assert mine.read_text() == "weights"
 
 
+@pytest.mark.parametrize(
+    "content", ["{", "", '{"a-model": "relative"}', '{"a-model": "/a\\u0000"}']
+)
+def test_a_damaged_list_of_chosen_folders_goes_as_well(data, content):
+    put(data, "weights/folders.json", content)
+    put(data, "weights/folders.lock")
+    assert removal.size(data) == len(content)
+    assert removal.remove(data) == [] and not data.exists()
+
+
 def test_nothing_goes_by_an_everyday_name(data):
     for name in FOREIGN:
         put(data, name, "mine")
