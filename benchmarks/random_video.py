@@ -22,7 +22,7 @@ from transformers import UMT5Config, UMT5EncoderModel
 from backend.models import find_card
 from backend.models.card import Autoencoder, Blocks, Card, Part
 from backend.models.video.words import embedded
-from backend.models.wan_vace.generator import LONGEST_PROMPT, NEGATIVE, WanVaceGenerator
+from backend.models.wan_vace.generator import LONGEST_PROMPT, WanVaceGenerator
 
 # What the configurations of both published sizes have in common is what the class takes by default.
 _SMALL_VAE = {
@@ -218,7 +218,8 @@ def keep_words(shape: Shape, *, device: torch.device) -> dict[str, torch.Tensor]
         }
 
     card, dtype = find_card(shape.card), work_type(device)
-    return embedded(card, ("", NEGATIVE), made_up, dtype=dtype, report=_Silent())
+    words = ("", card.negative_prompt)
+    return embedded(card, words, made_up, dtype=dtype, report=_Silent())
 
 
 def _count(network: torch.nn.Module) -> int:

@@ -201,6 +201,7 @@ class Card:
         looks: What its latents look like; None where there is no look at what it is making.
         learned: Whether it generates with trained weights (decides the digital source type).
         takes_prompt: Whether the shot's words change what it makes.
+        negative_prompt: What it takes as not wanted where an artist says nothing of that.
         tokens: Of words that it reads at most, what is wanted and what is not each; None for any.
         takes_seed: Whether the seed does.
         follows_camera: Whether what it makes is seen from the shot's cameras.
@@ -221,6 +222,7 @@ class Card:
     learned: bool
     rules: tuple[Ordered, ...] = ()
     takes_prompt: bool = False
+    negative_prompt: str = ""
     tokens: int | None = None
     takes_seed: bool = False
     phases: tuple[tuple[str, float], ...] = ()
@@ -309,6 +311,7 @@ class Card:
             "learned": self.learned,
             "digital_source_type": self.digital_source_type,
             "takes_prompt": self.takes_prompt,
+            "negative_prompt": self.negative_prompt,
             "takes_seed": self.takes_seed,
             "size_multiple": self.size_multiple,
             "frame_rule": self.frame_rule.to_json(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..wire import Shot
 from .card import Card, FrameRule, Value
-from .memory import AUTO
+from .memory import AUTO, EXACT, find_plan
 from .plan import Plan, Window
 
 _WORDS_A_TOKEN = 0.75  # of English, about
@@ -74,11 +74,13 @@ def explanation(
     if card.control is not None:
         statements.append(Statement("Depth", " ".join(_depth(card, shot, settings))))
     if card.takes_prompt:
-        statements.append(Statement("Words", _words(card, shot)))
+        statements.append(Statement("Words", " ".join(_words(card, shot, settings))))
     if settings.get("memory", AUTO) != AUTO:
         statements.append(
             Statement("Memory", f"'{settings['memory']}' is for a GPU; without one it is refused.")
         )
+    if settings.get("compile"):
+        statements.append(Statement("Compile", _compiled(settings)))
     left_out = " ".join(unused(card, shot, settings=settings))
     statements.append(Statement("Not used", left_out or "Nothing: the model uses all of the shot."))
     return tuple(statements)
@@ -228,16 +230,36 @@ def _depth(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[st
         )
 
 
-def _words(card: Card, shot: Shot) -> str:
+def _words(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[str]:
     counts = [len(words.split()) for words in (shot.prompt, shot.negative_prompt)]
-    said = f"The prompt has {_count(counts[0], 'word')}, the negative one {counts[1]}."
+    own = card.negative_prompt and not shot.negative_prompt
+    said = "is none" if own else f"has {_count(counts[1], 'word')}"
+    yield f"The prompt has {_count(counts[0], 'word')}; the negative one {said}."
+    if own and _is_guided(settings):
+        yield f"So the model's own is used: “{card.negative_prompt}”."
     if card.tokens is None:
-        return said
+        return
     about = int(card.tokens * _WORDS_A_TOKEN)
-    said += f" The model reads {card.tokens} tokens of each, which are about {about} English words"
+    read = f"The model reads {card.tokens} tokens of each, which are about {about} English words"
     if max(counts) > about:
-        return f"{said}: what is beyond is left out, and the take says which words."
-    return f"{said}."
+        yield f"{read}: what is beyond is left out, and the take says which words."
+    else:
+        yield f"{read}."
+
+
+def _is_guided(settings: Mapping[str, Value]) -> bool:
+    """Whether prompt guidance is on, without which negative words change nothing."""
+    return settings.get("fast") is not True and float(settings.get("guidance", 1)) > 1
+
+
+def _compiled(settings: Mapping[str, Value]) -> str:
+    plan = find_plan(str(settings.get("memory", AUTO)))
+    if plan is not None and (plan.offload or plan.bits < EXACT):
+        return f"It has no effect while 'memory' is {plan.id}: the take is made without."
+    return (
+        "It takes a GPU that all of the model stays on, as it is; anywhere else the take is made"
+        " without, and says so."
+    )
 
 
 def _unused(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[str]:
@@ -252,6 +274,8 @@ def _unused(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[s
         yield "The camera's path is not used: the model moves the view as it likes."
     if (shot.prompt or shot.negative_prompt) and not card.takes_prompt:
         yield "The prompt is not used: the model takes no words."
+    if card.takes_prompt and shot.negative_prompt and not _is_guided(settings):
+        yield "The negative prompt is not used: there is no prompt guidance."
     if shot.seed and not card.takes_seed:
         yield "The seed is not used: the model makes the same with any."
     feather = next((each.default for each in card.settings if each.name == "feather"), None)

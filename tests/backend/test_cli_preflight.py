@@ -112,7 +112,7 @@ def test_a_plan_tells_of_words_weights_and_what_has_no_effect(run, make_shot, tm
     (shot / "shot.json").write_text(json.dumps(content | {"prompt": "wet stones " * 300}))
     asked = ("plan", shot, "--model", "wan-vace-1.3b", "--explain", "--set", "fast=true")
     told = " ".join(run(*asked, "--set", "lock=0", "--set", "feather=9").split())
-    assert "Words The prompt has 600 words, the negative one 0. The model reads 512 tokens" in told
+    assert "Words The prompt has 600 words; the negative one is none. The model reads 512" in told
     assert "what is beyond is left out" in told
     assert "Weights The weights of 'wan-vace-1.3b' (19.0 GB) are not on this computer" in told
     assert "Weights 'wan-vace-1.3b-fast' is not downloaded by Depthshot; fetch it with `hf" in told

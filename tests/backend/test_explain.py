@@ -150,6 +150,39 @@ def test_what_is_not_used_is_said_not_ignored():
     assert idle == "'steps' has no effect while 'mean' is on."
 
 
+WAN = "wan-vace-1.3b"
+
+
+def test_words_are_told_with_what_is_not_wanted():
+    own = find_card(WAN).negative_prompt
+    said = explained(WAN, shot_of(48, prompt="wet stones"))["Words"]
+    assert said.startswith("The prompt has 2 words; the negative one is none. So the model's own")
+    assert f"“{own}”" in said and "The model reads 512 tokens of each" in said
+    given = shot_of(48, negative_prompt="haze")
+    assert (
+        "The prompt has 0 words; the negative one has 1 word. The model"
+        in (explained(WAN, given)["Words"])
+    )
+    for settings in ({"fast": True}, {"guidance": 1}):
+        assert own not in explained(WAN, shot_of(48), **settings)["Words"]
+        unguided = explained(WAN, given, **settings)["Not used"]
+        assert unguided == "The negative prompt is not used: there is no prompt guidance."
+    assert explained(WAN, given)["Not used"] == "Nothing: the model uses all of the shot."
+    assert "own is used" not in explained("sana-wm", shot_of(48))["Words"]
+
+
+def test_compiling_is_told_with_what_it_takes():
+    assert "Compile" not in explained(WAN, shot_of(48))
+    assert (
+        "It takes a GPU that all of the model stays on"
+        in (explained(WAN, shot_of(48), compile=True)["Compile"])
+    )
+    assert (
+        "no effect while 'memory' is q4"
+        in (explained(WAN, shot_of(48), compile=True, memory="q4")["Compile"])
+    )
+
+
 @pytest.mark.parametrize("model", ["projection", "draft"])
 def test_models_without_windows_make_the_shot_as_it_is(model):
     card, shot = find_card(model), shot_of(48)

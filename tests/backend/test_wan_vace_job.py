@@ -150,7 +150,9 @@ def test_words_are_encoded_once_and_change_what_is_made(shot, tmp_path, tiny, mo
         run(shot, tmp_path / "two")
     monkeypatch.setenv(variable(CARD.id), str(tiny))
     again = run(shot, tmp_path / "again")
-    other = run(change(shot, prompt="warm light"), tmp_path / "other")
+    other = run(change(shot, prompt="warm light", negative_prompt="haze"), tmp_path / "other")
+    said = [(take.details["prompt"], take.details["negative_prompt"]) for take in (first, other)]
+    assert said == [("a quiet street", CARD.negative_prompt), ("warm light", "haze")]
     assert first.files.keys() == other.files.keys()
     assert first.files == again.files != other.files
 

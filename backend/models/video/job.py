@@ -86,7 +86,10 @@ class _Job:
         report = _Report(self)
         if self.card.takes_prompt:
             self.progress(READING, 0, 1)
-            self.generator.read_words(shot.prompt, shot.negative_prompt, report)
+            negative = shot.negative_prompt or self.card.negative_prompt
+            sink.record("prompt", shot.prompt)
+            sink.record("negative_prompt", negative)
+            self.generator.read_words(shot.prompt, negative, report)
             self.progress(READING, 1, 1)
         walk = Walk(self.request.shot, self.device, tick=self._tick)
         for warning in walk.path_warnings():

@@ -23,6 +23,11 @@ from ..video.options import (
 )
 from .latents import COLOURS
 
+# What such models tend to where nothing is said of what is not wanted.
+_NEGATIVE = (
+    "static, blurred details, subtitles, watermark, worst quality, low quality, JPEG artifacts,"
+    " flicker, deformed, overexposed"
+)
 # safetensors, JSON and the tokenizer: nothing that could hold code.
 _FILES = (
     "model_index.json",
@@ -163,6 +168,7 @@ def _card(
         rules=(DEPTH_RANGE,),
         learned=True,
         takes_prompt=True,
+        negative_prompt=_NEGATIVE,
         tokens=LONGEST_PROMPT,
         takes_seed=True,
         phases=_PHASES,

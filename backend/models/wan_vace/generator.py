@@ -20,11 +20,6 @@ from .cards import LONGEST_PROMPT
 from .conditions import show
 from .load import add_lora, load_pipeline
 
-# Said where an artist says nothing of what is not wanted: without any, such models tend to these.
-NEGATIVE = (
-    "static, blurred details, subtitles, watermark, worst quality, low quality, JPEG artifacts,"
-    " flicker, deformed, overexposed"
-)
 # From this area on, noise has to be shifted further (Wan 2.1's own settings for 480p and 720p).
 _LARGE_AREA = 600_000
 _SHIFT, _LARGE_SHIFT = 3.0, 5.0
@@ -62,7 +57,7 @@ class WanVaceGenerator:
             self._card,
             self._folder,
             READER,
-            (prompt, negative or NEGATIVE),
+            (prompt, negative),
             device=self._device,
             dtype=self._dtype,
             make_room=self._held.put_away,
