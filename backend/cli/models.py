@@ -40,7 +40,7 @@ def add(commands: argparse._SubParsersAction) -> None:
             _add_preflight(command, default=argparse.SUPPRESS)
         if name == "use":
             what = command.add_mutually_exclusive_group(required=True)
-            what.add_argument("folder", type=Path, metavar="FOLDER", nargs="?", help="where it is")
+            what.add_argument("folder", metavar="FOLDER", nargs="?", help="where it is")
             what.add_argument(
                 "--forget", action="store_true", help="let go of the folder that was chosen"
             )
@@ -195,8 +195,10 @@ def use_folder(options: argparse.Namespace) -> int:
             said.append(folders.let_go(card, folder))
         elif not said:
             raise folders.nothing_chosen(card)
+    elif not options.folder:  # a variable of a script's that is empty, and not this very folder
+        raise ModelError("No folder was named; choose the one that has the weights.")
     else:
-        folder = folders.choose(card, options.folder, data=data, say=said.append)
+        folder = folders.choose(card, Path(options.folder), data=data, say=said.append)
         said.append(f"The weights of '{card.id}' come from {folder}, used as they are")
     if options.json:
         _print_json({"folder": _text(folder), "used": not options.forget, "said": said})

@@ -195,6 +195,8 @@ def check(card: Card, folder: Path, words: _Words) -> Path:
 
     other = None
     try:
+        if folder.is_file():
+            raise ModelError(f"{words.begin} '{folder}', which is a file; {words.gone}.")
         if not folder.is_dir():
             raise ModelError(f"{words.begin} '{folder}', where no folder is; {words.gone}.")
         missing = what_is_missing(folder, card.hub, parts=tuple(p.name for p in card.parts))

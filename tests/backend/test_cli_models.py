@@ -158,6 +158,8 @@ def test_a_folder_is_chosen_used_and_let_go_of(run, tmp_path, served):
         f"The weights of 'tiny-video' cannot come from '{folder}', where no folder is; choose a"
         " folder that is there.\n"
     )
+    nothing = run("use", "tiny-video", "", status=1).stderr
+    assert nothing == "No folder was named; choose the one that has the weights.\n"
     fill_cache(tmp_path / "copy", needed(model_files())).rename(folder)
     said = run("use", "tiny-video", str(folder)).stdout
     assert said == f"The weights of 'tiny-video' come from {folder}, used as they are\n"

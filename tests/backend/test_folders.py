@@ -160,9 +160,9 @@ def test_a_folder_of_shapes_that_no_card_has_is_left_to_whoever_loads_it(data, t
 
 
 def test_a_file_or_nothing_is_no_folder(data, mine):
-    for path in (mine / "model_index.json", mine / "nowhere"):
-        with pytest.raises(ModelError, match="where no folder is; choose a folder that is there"):
-            folders.choose(CARD, path, data=data)
+    for name, what in (("model_index.json", "which is a file"), ("nowhere", "where no folder is")):
+        with pytest.raises(ModelError, match=f"{name}', {what}; choose a folder that is there"):
+            folders.choose(CARD, mine / name, data=data)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no such rights")
