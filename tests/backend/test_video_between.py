@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from backend.models.video.compositor import Compositor
 from backend.models.video.moving import follow_moving
-from backend.projection.source import make_source
+from backend.projection.source import Source, make_source
 from backend.projection.surface import describe_surface, inverse_depth
 from backend.projection.walk import Walk
 from benchmarks.between import MovingReader, Scene, errors
@@ -168,3 +169,19 @@ def test_guides_are_read_once_a_gap(monkeypatch, every):
     errors(Scene(1.0 / PIXELS, size=SIZE), every=every, with_flow=True)
     assert max(read[index] for index in range(13) if index % every) == 2
     assert max(read.values()) <= 3
+
+
+@pytest.mark.parametrize("every", [4, 8])
+def test_frames_beside_a_gap_are_looked_at_once_a_gap(monkeypatch, every):
+    """However many lie between: a large picture and its depth are read and described."""
+    shown: Counter[int] = Counter()
+    look = Compositor._source
+
+    def count(self: Compositor, index: int) -> Source:
+        shown[index] += 1
+        return look(self, index)
+
+    monkeypatch.setattr(Compositor, "_source", count)
+    errors(Scene(1.0 / PIXELS, size=SIZE), every=every, with_flow=False)
+    ends = {0, 12}
+    assert shown == {index: 1 if index in ends else 2 for index in {*range(0, 13, every), *ends}}

@@ -37,7 +37,7 @@ class Finished:
 
 
 class _Gap:
-    """Two frames that were made, and the guides of what lies between: each read once.
+    """Two frames that were made, and the guides of what lies between: each looked at once.
 
     Several threads make frames of it; it goes with the last of them.
 
@@ -45,11 +45,19 @@ class _Gap:
         pair: Indices of the two.
     """
 
-    def __init__(self, pair: tuple[int, ...], walk: Walk) -> None:
+    def __init__(self, pair: tuple[int, ...], walk: Walk, show: Callable[[int], Source]) -> None:
         self.pair = pair
-        self._walk = walk
+        self._walk, self._show = walk, show
         self._lock = threading.Lock()
         self._known: dict[int, Guides] = {}
+        self._sources: list[Source] = []
+
+    def sources(self) -> list[Source]:
+        """Return the two as what frames between are projected from, in the order of `pair`."""
+        with self._lock:
+            if not self._sources:
+                self._sources = [self._show(index) for index in self.pair]
+            return self._sources
 
     def guides(self, index: int) -> Guides:
         """Return what the shot knows of a frame; see `Walk.guides`."""
@@ -108,13 +116,13 @@ class Compositor:
             projected: What the stills show of each frame between.
         """
         made = window.frames[: len(window.frames) - window.padded]
-        gap = _Gap((), self._walk)
+        gap = _Gap((), self._walk, self._source)
         for index in self._plan.between(window):
             if index in self._request.finished:
                 continue
             after = bisect_left(made, index)
             if gap.pair != (pair := made[after - 1 : after + 1]):
-                gap = _Gap(pair, self._walk)
+                gap = _Gap(pair, self._walk, self._source)
 
             def task(index: int = index, gap: _Gap = gap) -> Finished:
                 return self._lock(self._carried(projected[index], gap), projected[index])
@@ -158,7 +166,7 @@ class Compositor:
         pair = gap.pair
         sight = self._walk.see(frame.step)
         unseen = replace(sight, seen=torch.zeros_like(sight.seen))
-        sources = [self._source(index) for index in pair]
+        sources = gap.sources()
         grey = sight.colour.new_full((3,), 0.5)
         carried = [
             compose(unseen, order, moving=None, fallback=grey).colour
