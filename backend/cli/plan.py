@@ -9,10 +9,12 @@ import textwrap
 
 from ..models import find_card
 from ..models.explain import explanation, summary
+from ..models.memory import AUTO, check_memory
 from ..models.plan import make_plan
 from ..models.weights import needed, trouble
 from ..wire import read_shot
 from .given import add_model, add_shot, given_settings, shot_folder
+from .preflight import looked
 
 _WIDTH, _INDENT = 100, 14
 
@@ -32,13 +34,17 @@ def run(options: argparse.Namespace) -> int:
     """Print a plan: one line, everything in words, or numbers."""
     card = find_card(options.model)
     settings = card.check_settings(given_settings(options.settings))
+    device = ""
+    if settings.get("memory", AUTO) != AUTO or settings.get("compile"):
+        device = looked().device  # takes seconds, and decides nothing else that is told here
+        check_memory(card, settings, device)
     with shot_folder(options.shot) as folder:
         shot = read_shot(folder)
     plan = make_plan(card, shot, settings)
     if not options.json:
         sys.stdout.write(summary(card, shot, plan) + "\n")
     if options.explain:
-        for statement in explanation(card, shot, plan, settings=settings):
+        for statement in explanation(card, shot, plan, settings=settings, device=device):
             sys.stdout.write(_paragraph(statement.topic, statement.text) + "\n")
         for each in needed(card, settings):
             said = trouble(each) or f"Those of '{each.id}' are on this computer."

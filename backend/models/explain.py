@@ -10,11 +10,15 @@ from dataclasses import dataclass
 
 from ..wire import Shot
 from .card import Card, FrameRule, Value
-from .memory import AUTO, EXACT, find_plan
+from .memory import AUTO, CUDA, EXACT, find_plan
 from .plan import Plan, Window
 
 _WORDS_A_TOKEN = 0.75  # of English, about
 _LISTED = 6  # frames that are named one by one; of more, the first ones and the last
+_COMPILED = (
+    "It takes a GPU that all of the model stays on, as it is; anywhere else the take is made"
+    " without, and says so."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ def summary(card: Card, shot: Shot, plan: Plan) -> str:
 
 
 def explanation(
-    card: Card, shot: Shot, plan: Plan, *, settings: Mapping[str, Value]
+    card: Card, shot: Shot, plan: Plan, *, settings: Mapping[str, Value], device: str = ""
 ) -> tuple[Statement, ...]:
     """Return everything that a plan decides, and what of the shot the model does not use.
 
@@ -55,6 +59,7 @@ def explanation(
         shot: The shot.
         plan: What `make_plan` makes of the two.
         settings: A value for every setting of the card.
+        device: Torch's name of what it would work on; "" where that was not looked at.
     """
     if takes_shots_whole(card):
         statements = [Statement("Size", _own_size(shot))]
@@ -75,14 +80,14 @@ def explanation(
         statements.append(Statement("Depth", " ".join(_depth(card, shot, settings))))
     if card.takes_prompt:
         statements.append(Statement("Words", " ".join(_words(card, shot, settings))))
-    if settings.get("memory", AUTO) != AUTO:
-        statements.append(
-            Statement("Memory", f"'{settings['memory']}' is for a GPU; without one it is refused.")
-        )
+    left_out = list(unused(card, shot, settings=settings))
     if settings.get("compile"):
-        statements.append(Statement("Compile", _compiled(settings)))
-    left_out = " ".join(unused(card, shot, settings=settings))
-    statements.append(Statement("Not used", left_out or "Nothing: the model uses all of the shot."))
+        if idle := _not_compiled(settings, device):
+            left_out.append(idle)
+        else:
+            statements.append(Statement("Compile", _COMPILED))
+    not_used = " ".join(left_out) or "Nothing: the model uses all of the shot."
+    statements.append(Statement("Not used", not_used))
     return tuple(statements)
 
 
@@ -252,14 +257,14 @@ def _is_guided(settings: Mapping[str, Value]) -> bool:
     return settings.get("fast") is not True and float(settings.get("guidance", 1)) > 1
 
 
-def _compiled(settings: Mapping[str, Value]) -> str:
+def _not_compiled(settings: Mapping[str, Value], device: str) -> str:
+    """Return why the model would not be compiled, as `video.quick` decides; "" if it may be."""
+    if device and device.partition(":")[0] != CUDA:
+        return f"'compile' has no effect on the device '{device}': the take is made without."
     plan = find_plan(str(settings.get("memory", AUTO)))
     if plan is not None and (plan.offload or plan.bits < EXACT):
-        return f"It has no effect while 'memory' is {plan.id}: the take is made without."
-    return (
-        "It takes a GPU that all of the model stays on, as it is; anywhere else the take is made"
-        " without, and says so."
-    )
+        return f"'compile' has no effect while 'memory' is {plan.id}: the take is made without."
+    return ""
 
 
 def _unused(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[str]:

@@ -92,9 +92,13 @@ def test_a_memory_plan_for_another_device_is_refused_with_those_that_may_be_set(
     machine = json.loads(run("preflight", "--model", "draft", "--json"))["machine"]
     if machine["gpus"]:
         pytest.skip("this computer has a GPU")
-    asked = ("--model", "wan-vace-1.3b", "--set")
+    shot, asked = make_shot(), ("--model", "wan-vace-1.3b", "--set")
     said = "The memory plan 'fp8' is not for the device 'cpu'; set 'memory' to auto."
     assert said in run("preflight", *asked, "memory=fp8", status=2)
+    for how in ((), ("--explain",), ("--json",)):
+        assert said in run("plan", shot, *how, *asked, "memory=fp8", status=2)
+    told = " ".join(run("plan", shot, "--explain", *asked, "compile=true").split())
+    assert "Not used 'compile' has no effect on the device 'cpu'" in told
     assert json.loads(run("preflight", *asked, "memory=auto", "--json"))["preflight"]
 
 

@@ -40,11 +40,13 @@ def shot_of(frames: int = 140, **changes: object) -> Shot:
     return replace(shot, **changes)
 
 
-def explained(card: Card | str, shot: Shot, **chosen: object) -> dict[str, str]:
+def explained(
+    card: Card | str, shot: Shot, *, device: str = "", **chosen: object
+) -> dict[str, str]:
     card = find_card(card) if isinstance(card, str) else card
     settings = card.check_settings(chosen)
     plan = make_plan(card, shot, settings)
-    statements = explanation(card, shot, plan, settings=settings)
+    statements = explanation(card, shot, plan, settings=settings, device=device)
     assert len({statement.topic for statement in statements}) == len(statements)
     for statement in statements:
         assert statement.text[0].isupper() or statement.text[0].isdigit() or "'" in statement.text
@@ -177,10 +179,23 @@ def test_compiling_is_told_with_what_it_takes():
         "It takes a GPU that all of the model stays on"
         in (explained(WAN, shot_of(48), compile=True)["Compile"])
     )
-    assert (
-        "no effect while 'memory' is q4"
-        in (explained(WAN, shot_of(48), compile=True, memory="q4")["Compile"])
-    )
+    told = explained(WAN, shot_of(48), device="cuda:0", compile=True, memory="tiled")
+    assert "Compile" in told and told["Not used"].startswith("Nothing")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"memory": "q4"}, "while 'memory' is q4"),
+        ({"memory": "group_offload", "device": "cuda:0"}, "while 'memory' is group_offload"),
+        ({"device": "cpu"}, "on the device 'cpu'"),
+        ({"device": "mps"}, "on the device 'mps'"),
+    ],
+)
+def test_compiling_that_cannot_be_is_among_what_is_not_used(given, why):
+    told = explained(WAN, shot_of(48), compile=True, **given)
+    assert "Compile" not in told
+    assert told["Not used"] == f"'compile' has no effect {why}: the take is made without."
 
 
 @pytest.mark.parametrize("model", ["projection", "draft"])
