@@ -102,7 +102,7 @@ class Autoencoder:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """The memory and work of a diffusion network whose layers are of many sizes (a UNet).
+    """The memory and work of a diffusion network whose layers are of many kinds (a UNet).
 
     Attributes:
         held: The most values that live while it works, for a square of 2 x 2 latents of a frame.
@@ -111,6 +111,7 @@ class Layers:
         layer: Parameters of its largest layer.
         token: FLOP of one forward for each such square; 0 where it was not counted.
         pair: And for each two squares of the same frame, which look at each other.
+        across: And for each two squares of all frames, where they do.
     """
 
     held: int
@@ -119,6 +120,7 @@ class Layers:
     layer: int
     token: float = 0.0
     pair: float = 0.0
+    across: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,10 +77,10 @@ def forward_work(card: Card, *, size: tuple[int, int], frames: int) -> float:
 
         2 T (P - 2 B C^2) + 4 B C T (T + 512)
 
-    Of two transformers one works at a time. For a UNet the card has what was counted for a token
-    and for two of the same frame, of which F frames have T / F each:
+    Of two transformers one works at a time. For `Layers` the card has what was counted for a token,
+    for two of the same frame, of which F frames have T / F each, and for two of all frames:
 
-        T (token + pair T / F)
+        T (token + pair T / F + across T)
     """
     grid = next((part.shape for part in card.parts if isinstance(part.shape, Autoencoder)), None)
     tokens = count_tokens(grid, size, frames), count_tokens(grid, size, 1)
@@ -128,7 +128,7 @@ def _is_counted(shape: object) -> bool:
 def _work(part: Part, tokens: int, of_a_frame: int) -> float:
     shape = part.shape
     if isinstance(shape, Layers):
-        return tokens * (shape.token + shape.pair * of_a_frame)
+        return tokens * (shape.token + shape.pair * of_a_frame + shape.across * tokens)
     multiplied = part.parameters - 2 * shape.blocks * shape.width**2
     attention = 4 * shape.blocks * shape.width * tokens * (tokens + _WORDS)
     return 2.0 * tokens * multiplied + attention

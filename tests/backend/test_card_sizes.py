@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
 import torch
 from diffusers import (
+    AutoencoderKLLTX2Video,
     AutoencoderKLTemporalDecoder,
     AutoencoderKLWan,
+    SanaWMTransformer3DModel,
     UNetSpatioTemporalConditionModel,
     WanVACETransformer3DModel,
 )
@@ -16,6 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
+    Gemma2Config,
+    Gemma2ForCausalLM,
     UMT5Config,
     UMT5EncoderModel,
 )
@@ -97,6 +102,11 @@ PUBLISHED: dict[str, dict[str, Callable[[], torch.nn.Module]]] = {
         "transformer": wan_vace_14b,
         "transformer_2": wan_vace_14b,
         "vae": AutoencoderKLWan,
+    },
+    "sana-wm": {  # the defaults of the classes are what was published
+        "text_encoder": lambda: Gemma2ForCausalLM(Gemma2Config()),
+        "transformer": SanaWMTransformer3DModel,
+        "vae": AutoencoderKLLTX2Video,
     },
     "svd": {"image_encoder": svd_image_encoder, "unet": svd_unet, "vae": svd_vae},
 }
@@ -180,3 +190,72 @@ def test_svds_vae_takes_what_its_tensors_take():
             latents = torch.empty(DECODED, 4, height // 8, width // 8, **HALF)
             network.decode(latents, num_frames=DECODED)
         assert shape.decode * picture == pytest.approx(live.peak, rel=0.01)
+
+
+SANA = find_card("sana-wm")
+
+
+def sana_wm_forward(
+    network: torch.nn.Module, *, videos: int, width: int, height: int, frames: int
+) -> None:
+    """Let SANA-WM's transformer go through videos once, in 32 bits, as its pipeline calls it."""
+    latents = (frames - 1) // 8 + 1, height // 32, width // 32
+    network(
+        torch.empty(videos, 128, *latents, device="meta"),
+        torch.empty(videos, 1, latents[0], device="meta"),
+        torch.empty(videos, 1, 300, 2304, device="meta"),
+        mask=torch.empty(videos, 300, dtype=torch.int64, device="meta"),
+        data_info={"img_hw": torch.empty(1, 2, device="meta")},
+        camera_conditions=torch.empty(videos, latents[0], 20, device="meta"),
+        chunk_plucker=torch.empty(videos, 48, *latents, device="meta"),
+    )
+
+
+@pytest.fixture
+def no_autocast(monkeypatch) -> None:
+    """The network asks for none, on a device that torch knows no types for."""
+    monkeypatch.setattr(torch, "autocast", lambda *a, **options: contextlib.nullcontext())
+
+
+def test_the_parts_of_sana_wms_transformer_that_wait():
+    network, shape = build(SanaWMTransformer3DModel), SANA.parts[1].shape
+    blocks = [count(block) for block in network.blocks]
+    assert shape.block == max(blocks)
+    assert shape.outside == count(network) - sum(blocks)
+    assert shape.layer == max(values.numel() for values in network.parameters())
+
+
+@pytest.mark.parametrize(("width", "height", "frames"), [(1280, 704, 161), (640, 384, 81)])
+def test_sana_wms_working_memory_is_what_its_tensors_take(width, height, frames, no_autocast):
+    """With guidance, both halves at once; half as much again for weights of 16 bits."""
+    network = build(SanaWMTransformer3DModel)
+    with torch.inference_mode(), FusedAttention(), LiveTensors() as live:
+        sana_wm_forward(network, videos=2, width=width, height=height, frames=frames)
+    _, transformer, vae = SANA.parts
+    tokens = memory.count_tokens(vae.shape, (width, height), frames)
+    assert tokens * transformer.shape.held / 1.5 * memory.FULL == pytest.approx(live.peak, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "frames"), [(1280, 704, 161), (1280, 704, 81), (640, 384, 161)]
+)
+def test_sana_wms_work_is_what_its_transformer_multiplies(width, height, frames, no_autocast):
+    network = build(SanaWMTransformer3DModel)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        sana_wm_forward(network, videos=1, width=width, height=height, frames=frames)
+    work = forward_work(SANA, size=(width, height), frames=frames)
+    assert work == pytest.approx(counted.get_total_flops(), rel=0.01)
+
+
+def test_sana_wms_vae_takes_what_its_tensors_take():
+    """Of a video as long as it was made for; the card has too much for a shorter one."""
+    network, shape = build(AutoencoderKLLTX2Video), SANA.parts[2].shape
+    (width, height), frames = SANA.native_size, SANA.frame_rule.most
+    _, decoding, _ = memory._picture_bytes(shape, (width, height), frames, tiling=False)
+    with torch.inference_mode(), FusedAttention(), LiveTensors() as live:
+        latents = (frames - 1) // 8 + 1, height // 32, width // 32
+        network.decode(torch.empty(1, 128, *latents, device="meta"))
+    assert live.peak < decoding < 1.2 * live.peak
+    with torch.inference_mode(), FusedAttention(), LiveTensors() as live:
+        network.encode(torch.empty(1, 3, 1, height, width, device="meta"))
+    assert live.peak < shape.encode * memory.FULL * width * height * shape.width < 1.2 * live.peak
