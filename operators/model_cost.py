@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import bpy
 
@@ -47,6 +48,7 @@ class Costs:
 
     def __init__(self) -> None:
         self._told: Answers[tuple, str] = Answers(again=float("inf"))
+        self._shown: dict[tuple[str, Path], str] = {}  # by model and data folder
         self._stored: Preferences | None = None
         self._task: Task[Machine | None] | None = None
         self._looked = float("-inf")
@@ -64,6 +66,9 @@ class Costs:
     ) -> str:
         """Return what `preflight` says, "" while the machine was not looked at.
 
+        While another setting is reckoned with it is what was said before: a value that is dragged
+        does not make the panel jump.
+
         Of what is to be downloaded the card's own line tells.
         """
         self._stored = stored
@@ -72,14 +77,17 @@ class Costs:
         if this_machine.found is None:
             return ""
         found = {each.id: shelf.look(each, stored.data).whose for each in needed(card, settings)}
+        shown = card.id, stored.data
         if Whose.UNKNOWN in found.values():
-            return ""
+            return self._shown.get(shown, "")
         missing = tuple(name for name, whose in found.items() if whose is Whose.NOBODY)
         key = (card.id, stored.data, missing, size, frames, *sorted(settings.items()))
         # In a thread: it looks at how large the weights are, wherever they lie.
         asked = {"size": size, "frames": frames, "settings": dict(settings)}
         reckon = partial(_reckon, card, this_machine.found, stored, asked)
-        return self._told.last(key, reckon) or ""
+        if (sentence := self._told.last(key, reckon)) is not None:
+            self._shown[shown] = sentence
+        return self._shown.get(shown, "")
 
     def step(self) -> bool:
         """Look at the machine if it is time to; return whether that is going on."""

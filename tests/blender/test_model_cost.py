@@ -62,6 +62,18 @@ def test_it_is_told_once_the_machine_was_looked_at(costs, stored):
     assert not costs.step()  # it is known for a while
 
 
+def test_what_was_told_stays_until_it_is_told_of_another_setting(costs, stored, monkeypatch):
+    told(costs, stored)
+    wait(costs)
+    before = told(costs, stored)
+    monkeypatch.setattr(costs._told, "waits", False)  # as in a window
+    assert told(costs, stored, size="shot") == before
+    wait_until(costs._told.step)
+    assert told(costs, stored, size="shot") != before
+    assert told(costs, stored) == before
+    assert told(costs, stored, model="wan-vace-14b") == ""
+
+
 def test_the_panel_shows_it_below_a_large_model_alone(empty_scene, costs):
     context = in_a_sidebar()
     empty_scene.depthshot.model = LARGE
