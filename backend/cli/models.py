@@ -6,13 +6,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import DepthshotError, ModelError
 from ..events import Event
 from ..models import cards, find_download, folders, hub
 from ..models.card import Card
-from ..models.weights import installed, is_own, trouble, variable
+from ..models.weights import as_installed, installed, is_own, trouble, variable
 from ..paths import default_data_dir, full_path
 from .talk import json_lines, progress_bar, stop_on_signal
 
@@ -67,7 +68,7 @@ def _add_preflight(parser: argparse.ArgumentParser, *, default: object) -> None:
 
 
 def list_models(options: argparse.Namespace) -> int:
-    """List the cards."""
+    """List the cards in a few lines each; `show_model` tells the rest."""
     data = _data(options)
     cost = _preflights(options, data)
     if options.json:
@@ -78,8 +79,11 @@ def list_models(options: argparse.Namespace) -> int:
         _print(f"    {card.summary}")
         if options.preflight:
             _print(f"    {cost(card)['preflight']['sentence']}")
-        _print(f"    uses {', '.join(_uses(card))}")
-        _print_settings(card)
+        if card.fast is not None:
+            fast = card.fast_card
+            _print(f"    {fast.id}  {fast.label} ({fast.licence}, {_state(fast, data)})")
+    known = "" if options.preflight else "; `models --preflight` says which of them fit here"
+    _print(f"`models show ID` tells the rest of one, its settings too{known}.")
     return 0
 
 
@@ -96,11 +100,12 @@ def show_model(options: argparse.Namespace) -> int:
     _print(f"    licence    {', '.join((card.licence, *links))}")
     if card.hub is not None:
         gated = ", given to accounts that asked" if card.hub.gated else ""
-        revision = f"revision {card.revision}" if card.revision else "no revision checked"
-        _print(f"    from       {card.hub.repository}, {revision}{gated}")
+        _print(f"    from       {card.hub.repository}{_revision(card, data)}{gated}")
     _print(f"    weights    {_state(card, data)}")
     if (folder := installed(card, data=data)) is not None:
         _print(f"    in         {folder}{_who(card, data)}")
+        if card.hub is not None and is_own(card, data=data):
+            _print(f"    named      {_fingerprint(card, data)}")
     elif card.hub is not None:
         _print(f"    way out    {trouble(card, data=data)}")
     if unused := _unused(card, data):
@@ -111,7 +116,8 @@ def show_model(options: argparse.Namespace) -> int:
     if options.preflight:
         _print(f"    here       {cost(card)['preflight']['sentence']}")
     if card.parameters:
-        _print(f"    parameters {card.parameters / 1e9:.1f} billion")
+        each = (f"{part.name} {part.parameters / 1e9:.1f}" for part in card.parts)
+        _print(f"    parameters {card.parameters / 1e9:.1f} billion: {', '.join(each)}")
     _print(f"    uses       {', '.join(_uses(card))}")
     _print_settings(card)
     return 0
@@ -228,6 +234,23 @@ def _who(card: Card, data: Path) -> str:
     if name == "choice":
         return f", chosen (`models use {card.id} --forget` lets go of it)"
     return f", which {name} names"
+
+
+def _revision(card: Card, data: Path) -> str:
+    """Return which revision of its repository a card's weights are, in words to follow its name."""
+    if not card.revision:
+        return ", no revision checked"
+    # Of a folder of their own nobody knows.
+    return "" if is_own(card, data=data) else f", revision {card.revision}"
+
+
+def _fingerprint(card: Card, data: Path) -> str:
+    """Return what a take calls the weights in a folder of the user's own, or why it cannot."""
+    try:
+        found = as_installed(replace(card, fast=None), data=data).revision
+    except ModelError as reason:
+        return str(reason)
+    return f"{found} in a take: a fingerprint of that folder's files"
 
 
 def _unused(card: Card, data: Path) -> str:

@@ -13,7 +13,7 @@ import pytest
 from backend.models import find_card, hub, weights
 from tests.backends import PYTHON, ROOT, running_backend, worker_pid
 from tests.hub_server import TinyHub, running_hub
-from tests.hubs import LARGE, fill_cache, model_files, needed, safetensors, tiny_card
+from tests.hubs import LARGE, REVISION, fill_cache, model_files, needed, safetensors, tiny_card
 from tests.waiting import wait_until
 
 # The command line, with one model more.
@@ -166,6 +166,8 @@ def test_a_folder_is_chosen_used_and_let_go_of(run, tmp_path, served):
     assert (tiny(run)["installed"], tiny(run)["named_by"]) == (str(folder), "choice")
     shown = run("show", "tiny-video").stdout
     assert f"{folder}, chosen (`models use tiny-video --forget` lets go of it)" in shown
+    assert f"named      {weights.fingerprint(folder)} in a take: a fingerprint of that" in shown
+    assert "from       someone/tiny-video\n" in shown and REVISION not in shown
     assert str(folder) in run("pull", "tiny-video").stdout and served.asked == []
 
     name = weights.variable("tiny-video")
@@ -182,6 +184,8 @@ def test_a_folder_is_chosen_used_and_let_go_of(run, tmp_path, served):
         "said": [f"'{folder}' is no longer used for 'tiny-video', and stays as it is."],
     }  # fmt: skip
     assert (tiny(run)["installed"], tiny(run)["named_by"]) == (None, None)
+    shown = run("show", "tiny-video").stdout
+    assert f"someone/tiny-video, revision {REVISION}\n" in shown and "named " not in shown
     assert "there is nothing to let go of" in run("use", "tiny-video", "--forget", status=1).stderr
     assert folder.is_dir()
 
@@ -271,6 +275,24 @@ def test_what_can_be_set_is_shown_as_the_panel_names_it(run):
     assert "--set steps=50  (a whole number from 1 to 200)\n        Steps: " in shown
     assert "--set fast=false  (true or false)\n        4 steps: " in shown
     assert "Feather, under Advanced: " in shown
+
+
+def test_the_list_is_short_and_has_what_is_chosen_for_few_steps(run):
+    lines = run("list").stdout.splitlines()
+    heads = [line for line in lines if not line.startswith(" ")]
+    assert [head.split()[0] for head in heads[:-1]] == [
+        "draft", "projection", "wan-vace-1.3b", "wan-vace-14b", "wan2.2-vace-fun-a14b", "sana-wm",
+        "svd", "tiny-video",
+    ]  # fmt: skip
+    assert len(lines) == 2 * 8 + 2 + 1, "a line and what it does, two with few steps, and the rest"
+    assert heads[-1].startswith("`models show ID` tells the")
+    (fast,) = (line for line in lines if "wan-vace-14b-fast" in line)
+    assert fast == "    wan-vace-14b-fast  Wan VACE 14B, 4 steps (Apache-2.0, 0.6 GB to download)"
+
+
+def test_the_parameters_are_told_for_each_network(run):
+    shown = run("show", "wan-vace-1.3b").stdout
+    assert "parameters 8.0 billion: text_encoder 5.7, transformer 2.2, vae 0.1\n" in shown
 
 
 def test_what_is_not_downloaded_says_so_with_every_licence(run):

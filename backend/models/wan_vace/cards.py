@@ -212,7 +212,7 @@ CARDS = (
                 licence_url="https://huggingface.co/Kijai/WanVideo_comfy",
             ),
             revision="",
-            licence="not stated",
+            licence="no licence stated",
             steps=4,
             shift=5.0,
         ),
