@@ -9,13 +9,14 @@ a frame lost with the power fails its hash and is made again.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -108,10 +109,8 @@ class TakeWriter:
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(_WAITING)
         self._under_way: list[Future[None]] = []
-        try:
+        with _writing(folder):
             self._frames = self._open(replace=replace)
-        except OSError as reason:
-            raise _storage(folder, reason) from reason
         self._resumed = frozenset(self._frames)
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="take")
 
@@ -212,12 +211,10 @@ class TakeWriter:
         """
         name = frame_name(self._shot.frame(index))
         contents = {SHOWN: media.encode_png(video), SHOWN_MASKS: media.encode_mask(mask)}
-        try:
+        with _writing(self._folder):
             for folder, content in contents.items():
                 (self._folder / folder).mkdir(exist_ok=True)
                 _write_whole(self._folder / folder / name, content)
-        except OSError as reason:
-            raise _storage(self._folder, reason) from reason
 
     def preview(self, image: np.ndarray) -> None:
         """Write a look (h, w, 3) uint8 at what is being made; it goes when the take is finished.
@@ -225,10 +222,8 @@ class TakeWriter:
         Raises:
             StorageError: it cannot be written.
         """
-        try:
+        with _writing(self._folder):
             _write_whole(self._folder / PREVIEW_FILE, media.encode_png(image))
-        except OSError as reason:
-            raise _storage(self._folder, reason) from reason
 
     def warn(self, message: str) -> None:
         """Note a sentence for the artist in the take's record.
@@ -236,10 +231,8 @@ class TakeWriter:
         Raises:
             StorageError: it could not be written.
         """
-        try:
+        with _writing(self._folder):
             self._note(message)
-        except OSError as reason:
-            raise _storage(self._folder, reason) from reason
 
     def warnings(self) -> tuple[str, ...]:
         """Return the sentences noted so far, in earlier attempts too, each once."""
@@ -266,10 +259,8 @@ class TakeWriter:
             )
         ordered = [self._frames[index] for index in range(self._shot.frames)]
         files = {path: digest for frame in ordered for path, digest in frame.files.items()}
-        try:
+        with _writing(self._folder):
             files |= self._shown_files()
-        except OSError as reason:
-            raise _storage(self._folder, reason) from reason
         take = Take(
             name=self._shot.name,
             frame_start=self._shot.frame_start,
@@ -286,12 +277,10 @@ class TakeWriter:
             **self._identity,
         )
         content = json.dumps(take.to_json(), indent=1, allow_nan=False).encode() + b"\n"
-        try:
+        with _writing(self._folder / TAKE_FILE):
             _write_whole(self._folder / TAKE_FILE, content, durable=True)
             for name in (JOB_FILE, PREVIEW_FILE):
                 (self._folder / name).unlink(missing_ok=True)
-        except OSError as reason:
-            raise _storage(self._folder / TAKE_FILE, reason) from reason
         return take
 
     def _shown_files(self) -> dict[str, str]:
@@ -344,15 +333,13 @@ class TakeWriter:
             contents[f"{DEPTHS}/{frame_name(frame, '.exr')}"] = media.encode_depth(depth)
         files = {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
         done = Finished(files, round(float(mask.mean()) / 255, 6))
-        try:
+        with _writing(self._folder):
             self._place.begin()
             if depth is not None:
                 (self._folder / DEPTHS).mkdir(exist_ok=True)
             for path, content in contents.items():
                 _write_whole(self._folder / path, content)
             self._note(frame=done.to_json(index))
-        except OSError as reason:
-            raise _storage(self._folder, reason) from reason
         with self._lock:
             self._frames[index] = done
             if self._on_frame is not None:
@@ -389,13 +376,18 @@ def _write_whole(path: Path, content: bytes, *, durable: bool = False) -> None:
         raise
 
 
-def _storage(path: Path, reason: OSError) -> StorageError:
-    full = reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    way_out = (
-        "Free some space and generate again; finished frames are kept."
-        if full
-        else "Choose a folder that can be written."
-    )
-    return StorageError(
-        f"The take cannot be written to '{path}': {reason.strerror or reason}. {way_out}"
-    )
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raise what goes wrong with the disk as a `StorageError`."""
+    try:
+        yield
+    except OSError as reason:
+        full = reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        way_out = (
+            "Free some space and generate again; finished frames are kept."
+            if full
+            else "Choose a folder that can be written."
+        )
+        raise StorageError(
+            f"The take cannot be written to '{path}': {reason.strerror or reason}. {way_out}"
+        ) from reason
