@@ -240,7 +240,7 @@ def _words(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[st
     own = card.negative_prompt and not shot.negative_prompt
     said = "is none" if own else f"has {_count(counts[1], 'word')}"
     yield f"The prompt has {_count(counts[0], 'word')}; the negative one {said}."
-    if own and _is_guided(settings):
+    if own and is_guided(settings):
         yield f"So the model's own is used: “{card.negative_prompt}”."
     if card.tokens is None:
         return
@@ -252,7 +252,7 @@ def _words(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[st
         yield f"{read}."
 
 
-def _is_guided(settings: Mapping[str, Value]) -> bool:
+def is_guided(settings: Mapping[str, Value]) -> bool:
     """Whether prompt guidance is on, without which negative words change nothing."""
     return settings.get("fast") is not True and float(settings.get("guidance", 1)) > 1
 
@@ -279,7 +279,7 @@ def _unused(card: Card, shot: Shot, settings: Mapping[str, Value]) -> Iterator[s
         yield "The camera's path is not used: the model moves the view as it likes."
     if (shot.prompt or shot.negative_prompt) and not card.takes_prompt:
         yield "The prompt is not used: the model takes no words."
-    if card.takes_prompt and shot.negative_prompt and not _is_guided(settings):
+    if card.takes_prompt and shot.negative_prompt and not is_guided(settings):
         yield "The negative prompt is not used: there is no prompt guidance."
     if shot.seed and not card.takes_seed:
         yield "The seed is not used: the model makes the same with any."

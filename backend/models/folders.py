@@ -81,15 +81,25 @@ def choose(
 
     Args:
         card: The card.
-        folder: The folder.
+        folder: As for `look`.
         data: Data folder in which the choice is kept; None for the user's own.
         say: Is told a sentence, where the list was set aside.
 
     Raises:
-        ModelError: the card has no `hub`, its variable is set, the folder is not there, has not
-            all that the model needs or is another model's, or what was chosen before cannot be
-            read.
+        ModelError: as `look`, or what was chosen before cannot be read.
         StorageError: it cannot be written.
+    """
+    folder = look(card, folder)
+    _change(data, lambda values: values | {card.id: str(folder)}, say)
+    return folder
+
+
+def look(card: Card, folder: Path) -> Path:
+    """Return a folder, from the root, where it can be chosen as where a card's weights are.
+
+    Raises:
+        ModelError: the card has no `hub`, its variable is set, the folder is not there, has not
+            all that the model needs, or is another model's.
     """
     if card.hub is None:
         raise ModelError(
@@ -101,9 +111,7 @@ def choose(
             f"{variable(card.id)} names a folder for '{card.id}', which comes before one that is"
             " chosen; clear the variable, and choose again."
         )
-    folder = check(card, full_path(folder), _asked(card))
-    _change(data, lambda values: values | {card.id: str(folder)}, say)
-    return folder
+    return check(card, full_path(folder), _asked(card))
 
 
 def forget(

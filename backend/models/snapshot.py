@@ -17,6 +17,7 @@ from .card import Hub
 INDEX = "model_index.json"
 # Pickled weights and code: never fetched, whatever a card's patterns say.
 REFUSED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.msgpack", "*.h5", "*.py")
+_NONE = "is no safetensors file"
 _LENGTH_BYTES = 8
 _LONGEST_HEADER = 100_000_000  # as the safetensors library itself has it
 _LONGEST_JSON = 20_000_000
@@ -34,9 +35,19 @@ def wanted(hub: Hub, name: str) -> bool:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether a file begins as safetensors do: the length of a JSON object, then the object.
+    """Whether a file begins as safetensors do, and is as long as that says.
 
-    https://github.com/huggingface/safetensors, "Format". A pickle or a zip does not.
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return flaw_of(path) is None
+
+
+def flaw_of(path: Path) -> str | None:
+    """Return what is wrong with a safetensors file, in a few words; None for a whole one.
+
+    https://github.com/huggingface/safetensors, "Format": the length of a JSON object, the object,
+    which has where each tensor begins and ends, and these. A pickle or a zip does not.
 
     Raises:
         OSError: the file cannot be read.
@@ -45,14 +56,28 @@ def is_safetensors(path: Path) -> bool:
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(_LENGTH_BYTES), "little")
         if not 2 <= length <= min(_LONGEST_HEADER, size - _LENGTH_BYTES):
-            return False
+            return _NONE
         header = stream.read(length)
-    if not header.startswith(b"{"):
-        return False
     try:
-        return isinstance(json.loads(header), dict)
+        tensors = json.loads(header) if header.startswith(b"{") else None
     except (ValueError, RecursionError):
-        return False
+        return _NONE
+    if not isinstance(tensors, dict):
+        return _NONE
+    ends = [
+        each["data_offsets"][1]
+        for name, each in tensors.items()
+        if name != "__metadata__" and _has_offsets(each)
+    ]
+    whole = _LENGTH_BYTES + length + max(ends, default=0)
+    return f"is cut short: {size} of {whole} bytes" if size < whole else None
+
+
+def _has_offsets(tensor: object) -> bool:
+    match tensor:
+        case {"data_offsets": [int(), int()]}:
+            return True
+    return False
 
 
 def what_is_missing(folder: Path, hub: Hub, *, parts: tuple[str, ...] | None = None) -> str | None:
@@ -88,8 +113,8 @@ def _what_is_missing_of_files(folder: Path, hub: Hub) -> str | None:
     for name in hub.files:
         if not (folder / name).is_file():
             return f"{name} is missing"
-        if name.endswith(".safetensors") and not is_safetensors(folder / name):
-            return f"{name} is no safetensors file"
+        if name.endswith(".safetensors") and (flaw := flaw_of(folder / name)) is not None:
+            return f"{name} {flaw}"
     return None
 
 
@@ -130,8 +155,10 @@ def _trouble(folder: Path, component: str, hub: Hub) -> str | None:
     for name, path in names.items():
         if not path.is_file():  # a link to nothing
             return f"{component}/{name} is missing"
-        if path.suffix == ".safetensors" and not is_safetensors(path):
-            return f"{component}/{name} is no safetensors file"
+        if path.suffix == ".safetensors" and (flaw := flaw_of(path)) is not None:
+            return f"{component}/{name} {flaw}"
+        if name == "config.json":
+            _read_object(path, f"{component}/{name}")
     return None
 
 
@@ -149,13 +176,14 @@ def _shards(names: dict[str, Path]) -> Iterator[str]:
                 yield f"{parts[1]}-{number:05d}-of-{total}{parts[3]}.safetensors"
 
 
-def _read_object(path: Path) -> dict:
+def _read_object(path: Path, name: str = "") -> dict:
+    """Return the object in a JSON file; its own name stands for one that is not given."""
     with path.open("rb") as stream:
         text = stream.read(_LONGEST_JSON)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as reason:
-        raise _FlawError(f"{path.name} is no JSON") from reason
+        raise _FlawError(f"{name or path.name} is no JSON") from reason
     if not isinstance(value, dict):
-        raise _FlawError(f"{path.name} is no JSON object")
+        raise _FlawError(f"{name or path.name} is no JSON object")
     return value

@@ -127,6 +127,8 @@ def test_a_local_folder_may_have_another_variant_but_has_every_network(tmp_path,
             pickle.dumps({"a": 1}),
             "vae/model.safetensors is no safetensors",
         ),
+        ("vae/model.safetensors", safetensors(b"vae" * 50)[:-1], "is cut short: 221 of 222 bytes"),
+        ("vae/config.json", b"{", "vae/config.json is no JSON"),
         ("tokenizer/tokenizer_config.json", None, "tokenizer is missing or has no configuration"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from backend import media
-from backend.errors import ShotError
+from backend.errors import ModelError, ShotError
 from backend.models import find_card
 from backend.models.card import Control
 from backend.models.interface import Request
@@ -90,6 +90,18 @@ def test_a_model_that_knows_the_truth_gives_the_true_shot(shot, native, monkeypa
     assert width * height <= native[0] * native[1]
     worst = max(error(made.frames[i][0], i) for i in range(FRAMES))
     assert worst < (2.5 if native == (64, 48) else 12)  # a row too far would be 30
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_numbers_that_are_none_are_no_picture(shot, wrong):
+    """Locked over them, a pixel that a still shows would be none either, and black."""
+
+    def spoil(made: torch.Tensor) -> torch.Tensor:
+        made[-1, 0, 3, 5] = wrong
+        return made
+
+    with pytest.raises(ModelError, match=r"'wan-vace-1.3b' made no picture of frame 9: some of"):
+        run(shot, Truth(spoil))
 
 
 def test_what_is_kept_is_what_was_written_and_the_next_window_goes_on(shot):

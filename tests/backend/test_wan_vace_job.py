@@ -153,6 +153,8 @@ def test_words_are_encoded_once_and_change_what_is_made(shot, tmp_path, tiny, mo
     other = run(change(shot, prompt="warm light", negative_prompt="haze"), tmp_path / "other")
     said = [(take.details["prompt"], take.details["negative_prompt"]) for take in (first, other)]
     assert said == [("a quiet street", CARD.negative_prompt), ("warm light", "haze")]
+    unguided = run(shot, tmp_path / "unguided", settings={**SMALL, "guidance": 1.0})
+    assert unguided.details["negative_prompt"] == "", "without guidance it changes nothing"
     assert first.files.keys() == other.files.keys()
     assert first.files == again.files != other.files
 

@@ -17,12 +17,13 @@ from contextlib import closing
 
 import torch
 
+from ...errors import ModelError
 from ...geometry import inverse_depth
 from ...projection.output import to_image, to_mask
 from ...projection.threads import in_order
 from ...projection.walk import Walk
 from ..card import Card
-from ..explain import unused
+from ..explain import is_guided, unused
 from ..interface import Request, Sink
 from ..machine import look
 from ..plan import Window, make_plan
@@ -88,7 +89,7 @@ class _Job:
             self.progress(READING, 0, 1)
             negative = shot.negative_prompt or self.card.negative_prompt
             sink.record("prompt", shot.prompt)
-            sink.record("negative_prompt", negative)
+            sink.record("negative_prompt", negative if is_guided(self.request.settings) else "")
             self.generator.read_words(shot.prompt, negative, report)
             self.progress(READING, 1, 1)
         walk = Walk(self.request.shot, self.device, tick=self._tick)
@@ -106,6 +107,7 @@ class _Job:
                 compositor.know(frame)
             task = self._task(number, window, projected, walk, compositor, depth)
             made = self.generator.make(task, report)
+            self._check(made, task)
             self._composite(task, window, made, projected, compositor)
         for warning in walk.motion_warnings():
             sink.warn(warning)
@@ -196,6 +198,22 @@ class _Job:
             seed=(self.request.seed + number * _SEED_STEP) % _SEEDS,
             settings=self.request.settings,
         )
+
+    def _check(self, made: torch.Tensor, task: WindowTask) -> None:
+        """See that numbers came out: what is none would spread to pixels that a still shows.
+
+        Raises:
+            ModelError: some are not.
+        """
+        whole = torch.isfinite(made).flatten(1).all(1)
+        if not whole.all():
+            first = task.frames[int((~whole).nonzero()[0])].index
+            raise ModelError(
+                f"'{self.card.id}' made no picture of frame {self.shot.frame(first)}: some of its"
+                " numbers are none. Its weights may be damaged: look at them with"
+                f" `models pull {self.card.id}`, or bring them anew; or set 'memory' to another"
+                " plan."
+            )
 
     def _composite(
         self,

@@ -24,7 +24,7 @@ from ...errors import ModelError
 from ..card import Card
 from ..device_errors import is_out_of_memory
 from ..hub import home, how_to_choose
-from ..snapshot import is_safetensors
+from ..snapshot import flaw_of
 
 T = TypeVar("T")
 
@@ -182,11 +182,11 @@ def unusable(card: Card, file: Path, what: str) -> ModelError:
 
 def _check_header(card: Card, file: Path) -> None:
     try:
-        whole = is_safetensors(file)
+        flaw = flaw_of(file)
     except OSError as reason:
         raise unusable(card, file, f"cannot be read ({reason.strerror or reason})") from reason
-    if not whole:
-        raise unusable(card, file, "is no safetensors file, whatever its name says")
+    if flaw is not None:
+        raise unusable(card, file, flaw)
 
 
 @contextmanager
