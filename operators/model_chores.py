@@ -23,7 +23,8 @@ from ..backend.setup.progress import Progress
 from ..preferences import Preferences
 from .backend_care import Chore
 from .clock import in_words
-from .model_weights import shelf
+from .model_weights import PATIENCE_SECONDS, shelf
+from .task import Task
 
 BACKEND = ("-m", "backend")
 # Of the bar: reading 19 GB again takes a minute or two, downloading them an hour.
@@ -141,6 +142,11 @@ def _remove(stored: Preferences, card: Card) -> str:
 
 def _choose(data: Path, card: Card, folder: Path) -> str:
     said: list[str] = []
+    looking = Task(partial(folders.look, card, folder))
+    looking.wait(PATIENCE_SECONDS)
+    if not looking.done:  # its thread stays, and chooses nothing
+        raise folders.silent(card, folder, PATIENCE_SECONDS, chosen=False)
+    looking.result()
     try:
         folder = folders.choose(card, folder, data=data, say=said.append)
     finally:

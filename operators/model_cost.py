@@ -47,7 +47,7 @@ class Costs:
     """Remembers what was found of the machine, and what was said of each model and shot."""
 
     def __init__(self) -> None:
-        self._told: Answers[tuple, str] = Answers(again=float("inf"))
+        self._told: Answers[tuple, str] = Answers(again=float("inf"), at_once=1)
         self._shown: dict[tuple[str, Path], str] = {}  # by model and data folder
         self._stored: Preferences | None = None
         self._task: Task[Machine | None] | None = None

@@ -10,7 +10,7 @@ from bpy.types import Context, Event, Operator
 from ..backend.errors import DepthshotError, ModelError
 from ..backend.models import find_download, hub, licences, removal
 from ..backend.models.card import Card
-from ..backend.models.preflight import missing_bytes
+from ..backend.models.preflight import to_arrive
 from ..backend.setup.place import free_bytes
 from ..preferences import preferences
 from .backend_care import care
@@ -98,7 +98,7 @@ class DEPTHSHOT_OT_download_weights(AboutWeights):
         card, data = self.card(context), preferences(context).data
         column = self.layout.column(align=True)
         column.label(text=f"From: huggingface.co, {card.hub.repository}", icon="INTERNET")
-        left = missing_bytes(card, data)
+        left = to_arrive(card, data)
         more = "" if left == card.hub.bytes else f", {left / 1e9:.1f} GB still to come"
         column.label(text=f"{gigabytes(card)} to download{more}", icon="IMPORT")
         free = free_bytes(data)

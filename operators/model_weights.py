@@ -14,11 +14,13 @@ from pathlib import Path
 from ..backend.errors import ModelError
 from ..backend.models import folders, hub
 from ..backend.models.card import Card
+from ..backend.models.snapshot import what_is_missing
 from ..backend.models.weights import is_own, weights_folder
 from .answers import Answers
 
 _AGAIN_SECONDS = 1.0  # between two looks at the same folders, however often a panel is drawn
 PATIENCE_SECONDS = 10.0  # a disk that sleeps turns up within them
+_HOLD_SECONDS = 3.0  # that Generate holds Blender for, at most, where the disk does not answer
 
 
 class Whose(Enum):
@@ -95,8 +97,13 @@ class Shelf:
         found = self.answers.last(key, partial(_look, card, key, changed))
         if found is not None:
             return found.weights
-        what = f"for the weights of “{card.label}”" if key.own is None else f"at '{key.own}'"
-        return Weights(Whose.UNKNOWN, f"Looking {what}…", key.own is not None, key.chosen)
+        if self.answers.waited(key) >= PATIENCE_SECONDS:
+            text = str(_silent(card, key, PATIENCE_SECONDS))
+        elif key.own is None:
+            text = f"Looking for the weights of “{card.label}”…"
+        else:
+            text = f"Looking at '{key.own}'…"
+        return Weights(Whose.UNKNOWN, text, key.own is not None, key.chosen)
 
     def check(self, card: Card, data: Path) -> None:
         """See that the weights of a card can be used, by looking at every file of them.
@@ -107,10 +114,9 @@ class Shelf:
         self._choices.pop(data, None)
         changed, key = self._question(card, data)
         ask = partial(_look, card, key, changed)
-        found = self.answers.fresh(key, ask, seconds=PATIENCE_SECONDS)
+        found = self.answers.fresh(key, ask, seconds=_HOLD_SECONDS)
         if found is None:
-            place, chosen = key.own or hub.users_cache(), key.chosen is not None
-            raise folders.silent(card, place, PATIENCE_SECONDS, chosen=chosen)
+            raise _silent(card, key, _HOLD_SECONDS)
         if found.weights.trouble:
             raise ModelError(found.weights.trouble)
 
@@ -138,11 +144,27 @@ class Shelf:
 
 
 def _look(card: Card, key: _Key, changed: int | None, before: _Found | None) -> _Found:
-    """Look at the folders, and at what is in them where they are not as they were before."""
-    stamp = (changed, *_stamp(card, key))
+    """Look at the folders, and at what is in them where they are not as they were before.
+
+    The user's own cache, which may be far away, is only looked at where it is needed.
+    """
+    first = [key.own or hub.snapshot_folder(hub.home(key.data), card)]
+    stamp = (changed, *_stamp(card, first))
+    if key.own is None and not _is_ours(card, first[0], stamp, before):
+        stamp += _stamp(card, [hub.snapshot_folder(hub.users_cache(), card)])
     if before is not None and before.stamp == stamp:
         return before
     return _Found(stamp, _find(card, key.data, key.chosen))
+
+
+def _is_ours(card: Card, folder: Path, stamp: tuple[object, ...], before: _Found | None) -> bool:
+    """Whether Depthshot's own folder has all that is needed, as the first place to be looked at."""
+    if before is not None and before.weights.whose is Whose.OURS and before.stamp == stamp:
+        return True
+    try:
+        return bool(card.revision) and folder.is_dir() and not what_is_missing(folder, card.hub)
+    except OSError:  # `_find` puts it into words
+        return False
 
 
 def _find(card: Card, data: Path, chosen: Path | None) -> Weights:
@@ -157,10 +179,13 @@ def _find(card: Card, data: Path, chosen: Path | None) -> Weights:
     return Weights(Whose.OURS if folder.is_relative_to(hub.home(data)) else Whose.USERS)
 
 
-def _stamp(card: Card, key: _Key) -> tuple[int | None, ...]:
-    """Return when the folders that the weights may be in, and those in them, were last changed."""
-    caches = (hub.home(key.data), hub.users_cache())
-    tops = [hub.snapshot_folder(cache, card) for cache in caches] if key.own is None else [key.own]
+def _silent(card: Card, key: _Key, seconds: float) -> ModelError:
+    place = key.own or hub.users_cache()
+    return folders.silent(card, place, seconds, chosen=key.chosen is not None)
+
+
+def _stamp(card: Card, tops: list[Path]) -> tuple[int | None, ...]:
+    """Return when folders that the weights may be in, and those in them, were last changed."""
     parts = [top / part.name for top in tops for part in card.parts]
     return tuple(_changed(folder) for folder in (*tops, *parts))
 

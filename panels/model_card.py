@@ -144,7 +144,7 @@ def _offer(layout: UILayout, context: Context, card: Card, weights: Weights, *, 
         row.operator("depthshot.download_weights", text="Download…", icon="IMPORT").model = card.id
     elif missing and not weights.own:
         row.operator("depthshot.copy_command", icon="COPYDOWN").model = card.id
-    if missing:
+    if missing or weights.whose is Whose.UNKNOWN:  # the way out of a disk that does not answer
         _offer_folder(row, card)
     if weights.own:  # a list that is damaged is got out of in the same way
         _offer_to_let_go(row, card)

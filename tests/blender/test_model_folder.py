@@ -14,7 +14,7 @@ from bl_ext.devrepo.depthshot.backend.models.snapshot import INDEX
 from bl_ext.devrepo.depthshot.backend.models.weights import fingerprint, variable
 from bl_ext.devrepo.depthshot.backend.paths import ROOT
 from bl_ext.devrepo.depthshot.backend.take import verify_take
-from bl_ext.devrepo.depthshot.operators import model_weights
+from bl_ext.devrepo.depthshot.operators import model_chores, model_weights
 from bl_ext.devrepo.depthshot.operators.backend_care import care
 from bl_ext.devrepo.depthshot.operators.model_chores import choosing
 from bl_ext.devrepo.depthshot.operators.model_weights import Whose, shelf
@@ -182,10 +182,16 @@ def test_a_disk_that_does_not_answer_does_not_hold_blender(large, mine, dead, mo
         assert _says(f"Looking at '{mine}'…") and not _says("Installed")
         assert why_not(bpy.context) == f"Looking at '{mine}'…"
         assert not OPERATORS.generate.poll() and not shelf.answers.step()
-    monkeypatch.setattr(model_weights, "PATIENCE_SECONDS", 0.0)
+    offered = [USE, LET_GO] if way == "chosen" else []
+    assert _offered() == offered
+    monkeypatch.setattr(model_weights, "_HOLD_SECONDS", 0.0)
     with pytest.raises(ModelError, match="has not answered for 0 s; bring its disk") as refused:
         shelf.check(find_card(MODEL), _data())
     assert ("--forget`" in str(refused.value)) == (way == "chosen")
+    assert _says("Looking at") and _offered() == offered
+    monkeypatch.setattr(model_weights, "PATIENCE_SECONDS", 0.0)
+    assert "has not answered for 0 s; bring its disk back, " in why_not(bpy.context)
+    assert _says("has not answered") and _offered() == offered
     dead.set()
     wait_until(shelf.answers.step)
     assert _says("Installed") and why_not(bpy.context) is None
@@ -194,11 +200,60 @@ def test_a_disk_that_does_not_answer_does_not_hold_blender(large, mine, dead, mo
 
 def test_a_folder_on_a_disk_that_does_not_answer_is_let_go_of(large, mine, dead):
     folders.choose(find_card(MODEL), mine, data=_data())
-    assert _says("Looking at") and _offered() == [LET_GO]
+    assert _says("Looking at") and _offered() == [USE, LET_GO]
     assert OPERATORS.let_go_of_folder(model=MODEL) == {"FINISHED"}
     assert _says("Looking for the weights of “Wan VACE 1.3B”…")
     wait_until(shelf.answers.step)
     assert _says("19.0 GB to download") and not dead.is_set()
+
+
+def test_what_was_known_is_drawn_after_a_look_that_took_too_long(large, mine, dead, monkeypatch):
+    folders.choose(find_card(MODEL), mine, data=_data())
+    dead.set()
+    wait_until(lambda: _says("Installed") or shelf.answers.step())
+    dead.clear()
+    monkeypatch.setattr(model_weights, "_HOLD_SECONDS", 0.0)
+    with pytest.raises(ModelError, match="has not answered"):
+        shelf.check(find_card(MODEL), _data())
+    assert _says("Installed") and why_not(bpy.context) is None, "so that it can be tried again"
+    dead.set()
+
+
+def test_a_folder_whose_disk_does_not_answer_is_not_chosen(large, mine, monkeypatch):
+    answers, look = threading.Event(), folders.what_is_missing
+
+    def missing(folder, *arguments, **options):
+        answers.wait(60)
+        return look(folder, *arguments, **options)
+
+    monkeypatch.setattr(folders, "what_is_missing", missing)
+    monkeypatch.setattr(model_chores, "PATIENCE_SECONDS", 0.1)
+    try:
+        with pytest.raises(RuntimeError, match="has not answered for 0 s; bring its disk back, or"):
+            OPERATORS.use_folder(model=MODEL, directory=str(mine))
+        assert care.chore is None
+    finally:
+        answers.set()
+    assert _says("to download") and not folders.CHOSEN.path(_data()).exists()
+
+
+def test_where_depthshot_has_the_weights_the_users_cache_is_not_looked_at(large, mine, monkeypatch):
+    card = find_card(MODEL)
+    ours = hub.snapshot_folder(hub.home(_data()), card)
+    shutil.copytree(mine, ours)
+    look = model_weights._changed
+
+    def changed(folder):
+        assert not folder.is_relative_to(hub.users_cache()), "its disk may not answer"
+        return look(folder)
+
+    monkeypatch.setattr(model_weights, "_changed", changed)
+    for _ in range(2):
+        assert shelf.look(card, _data()).whose is Whose.OURS
+    shelf.check(card, _data())
+    monkeypatch.setattr(model_weights, "_changed", look)
+    shutil.rmtree(ours)
+    assert shelf.look(card, _data()).whose is Whose.NOBODY
 
 
 def test_what_the_panel_says_stays_until_the_disk_has_answered(large, mine, dead, monkeypatch):
