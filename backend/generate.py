@@ -129,6 +129,8 @@ def quiet_libraries() -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # Its advice to install what is not needed would stand before our own sentences.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     # torch's threads would spin while they wait for each other. Beside a Blender that renders, each
     # then waits for a core that another one holds: measured, forty times as slow.
     if "OMP_WAIT_POLICY" not in os.environ:

@@ -38,7 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     options, rest = make_parser().parse_known_args(arguments)
     try:
         if rest:
-            raise _not_understood(rest[0], arguments)
+            word = next((each for each in rest if each != "--"), rest[0])
+            raise _not_understood(word, arguments)
         status = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:

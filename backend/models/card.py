@@ -112,6 +112,7 @@ class Layers:
         token: FLOP of one forward for each such square; 0 where it was not counted.
         pair: And for each two squares of the same frame, which look at each other.
         across: And for each two squares of all frames, where they do.
+        in_full: Whether much of that is in 32 bits, which takes longer than a GPU's rate says.
     """
 
     held: int
@@ -121,6 +122,7 @@ class Layers:
     token: float = 0.0
     pair: float = 0.0
     across: float = 0.0
+    in_full: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,8 +221,7 @@ def as_on_disk(card: Card, data: Path) -> Card:
         return card
     parts = []
     for part in card.parts:
-        files = (folder / part.name).glob("*.safetensors")
-        size = sum(file.stat().st_size for file in files)
+        size = hub.size_on_disk(folder / part.name)
         small = 0 < size < part.parameters
         parts.append(replace(part, parameters=size // HALF) if small else part)
     return replace(card, parts=tuple(parts))
@@ -240,6 +239,14 @@ def missing_bytes(card: Card, data: Path, settings: Mapping[str, object] | None 
 def _missing(card: Card, data: Path) -> int:
     if card.hub is None or installed(card, data=data) is not None:
         return 0
+    return to_arrive(card, data)
+
+
+def to_arrive(card: Card, data: Path) -> int:
+    """Return how many bytes a download of a card's weights would still bring, about; at least 1.
+
+    The data folder alone is looked at: the weights may be elsewhere too.
+    """
     arrived = hub.size_on_disk(hub.repository_folder(hub.home(data), card))
     return max(1, card.download_bytes - arrived)
 
@@ -275,29 +282,33 @@ def _lesser(
 ) -> str:
     """Return what could be set so that it fits into so many bytes; "" for nothing."""
 
-    def fits(**changed: Value) -> bool:
+    def fits(changed: dict[str, Value]) -> bool:
+        wanted = settings | changed
         try:
-            made = plan_frames(card, settings | changed, **shot)
+            made = plan_frames(card, wanted, **shot)
         except SettingError:
             return False
         work = {"size": made.fit.model, "frames": max(len(each.frames) for each in made.windows)}
+        if (plan := find_plan(str(wanted.get("memory", AUTO)))) is not None:
+            return estimate(card, plan, **work).fits(vram=vram, ram=ram)
         return choose_plan(card, machine.device, **work, vram=vram, ram=ram) is not None
 
-    if fits():  # by another plan than the one that was chosen
-        return "set 'memory' to auto"
+    changes = _smaller(card, settings)
+    if settings.get("memory", AUTO) != AUTO:
+        auto = {"memory": AUTO}
+        changes = [auto, *changes, *({**auto, **each} for each in changes)]
+    found = next(filter(fits, changes), {})
+    words = [f"'{name}' to {value}" for name, value in found.items()]
+    return f"set {' and '.join(words)}" if words else ""
+
+
+def _smaller(card: Card, settings: Mapping[str, Value]) -> list[dict[str, Value]]:
+    """Return what could be set for less work: another size, a shorter window, or both."""
     known = {setting.name: setting for setting in card.settings}
-    sizes = known["size"].choices if "size" in known else ()
-    for size in sizes:
-        if fits(size=size):
-            return f"set 'size' to {size}"
+    sizes = [{"size": size} for size in (known["size"].choices if "size" in known else ())]
     rule, overlap = card.frame_rule, int(settings.get("overlap", card.overlap))
-    windows = range(
+    lengths = range(
         int(settings.get("window", 0)) - rule.multiple, overlap + rule.multiple, -rule.multiple
     )
-    for window in windows:
-        if fits(window=window):
-            return f"set 'window' to {window}"
-    for size in sizes if windows else ():
-        if fits(size=size, window=windows[-1]):
-            return f"set 'size' to {size} and 'window' to {windows[-1]}"
-    return ""
+    windows = [{"window": length} for length in lengths]
+    return [*sizes, *windows, *(size | windows[-1] for size in sizes if windows)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .card import Card
+from .card import Card, Layers
 from .hub import gigabytes
 from .machine import Machine
 from .memory import ON_CPU, MemoryPlan, Need
@@ -26,7 +26,7 @@ def lacking(machine: Machine, plan: MemoryPlan, need: Need, *, lesser: str) -> s
     if machine.gpus and need.vram > machine.gpus[0].vram_free:
         gpu = machine.gpus[0]
         way_out = f"{smaller}, or a GPU with more memory, here or in a backend on another machine"
-        if need.vram <= gpu.vram:
+        if need.vram <= gpu.vram and need.ram <= machine.ram:
             way_out = "close other programs that use the GPU"
         elif lesser:
             way_out = lesser
@@ -37,7 +37,7 @@ def lacking(machine: Machine, plan: MemoryPlan, need: Need, *, lesser: str) -> s
     if need.ram > machine.ram_free:
         more = "more memory" if machine.gpus else "more memory or a GPU"
         way_out = f"{smaller}, or {more}, here or in a backend on another machine"
-        if need.ram <= machine.ram:
+        if need.ram <= machine.ram and (not machine.gpus or need.vram <= machine.gpus[0].vram):
             way_out = "close other programs"
         elif lesser:
             way_out = lesser
@@ -80,7 +80,10 @@ def fitting(
         )
     verdict = OFFLOADED if plan.offload else FITS
     free = machine.gpus[0].vram_free
-    time = "how long it takes is not known" if seconds is None else f"about {_duration(seconds)}"
+    slower = any(isinstance(part.shape, Layers) and part.shape.in_full for part in card.parts)
+    time = "how long it takes is not known"
+    if seconds is not None:
+        time = f"{'at least' if slower else 'about'} {_duration(seconds)}"
     return verdict, (
         f"{verdict.capitalize()} ({_lower(plan.label)}): {gigabytes(need.vram)} of"
         f" {gigabytes(free)} of the GPU's free memory, {time}; these are estimates."

@@ -67,6 +67,11 @@ def test_the_first_model_is_the_default_and_help_says_so(shot, tmp_path):
             " takes.",
         ),
         (
+            ("doctor", "--", "this"),
+            "'doctor' does not understand 'this'; `python -m backend doctor --help` says what it"
+            " takes.",
+        ),
+        (
             ("--quiet", "doctor"),
             "'doctor' does not understand '--quiet'; `python -m backend doctor --help` says what"
             " it takes.",

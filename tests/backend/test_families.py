@@ -243,15 +243,12 @@ def test_cancelled_in_any_phase_it_goes_on_to_the_same_bytes(family, one, shot, 
         assert not any("of 2" in event.phase for event in again), "one window was left"
 
 
-@each(lambda family: [(phase, window) for phase in family.networks for window in (1, 2)])
-def test_memory_that_runs_out_in_any_phase_costs_nothing(
-    family, one, shot, whole, tmp_path, monkeypatch
-):
-    phase, window = one
-    monkeypatch.setitem(memory._PLANS, CPU, (RESIDENT, GROUP_OFFLOAD))
+def run_out(
+    family: Family, phase: str, monkeypatch, *, seen: list[Event], window: int
+) -> list[str]:
+    """Let memory run out once in a phase of a window; returns where that is noted."""
     kind, method = family.networks[phase]
-    works = getattr(kind, method)
-    calls, seen = [], []
+    works, calls = getattr(kind, method), []
 
     def scarce(self, *arguments, **options):
         if not calls and (window == 1 or any("window 2" in event.phase for event in seen)):
@@ -260,6 +257,17 @@ def test_memory_that_runs_out_in_any_phase_costs_nothing(
         return works(self, *arguments, **options)
 
     monkeypatch.setattr(kind, method, scarce)
+    return calls
+
+
+@each(lambda family: [(phase, window) for phase in family.networks for window in (1, 2)])
+def test_memory_that_runs_out_in_any_phase_costs_nothing(
+    family, one, shot, whole, tmp_path, monkeypatch
+):
+    phase, window = one
+    monkeypatch.setitem(memory._PLANS, CPU, (RESIDENT, GROUP_OFFLOAD))
+    seen: list[Event] = []
+    calls = run_out(family, phase, monkeypatch, seen=seen, window=window)
     take = family.run(shot, tmp_path / "take", on_event=seen.append)
     assert calls
     said = (
@@ -271,6 +279,18 @@ def test_memory_that_runs_out_in_any_phase_costs_nothing(
     plans = [RESIDENT.id, GROUP_OFFLOAD.id]
     assert take.details["memory_plans"] == (plans[1:] if window == 1 else plans)
     assert frame_files(tmp_path / "take") == whole
+
+
+@each(lambda family: PLANS)
+def test_in_the_middle_of_a_take_any_plan_can_follow(
+    family, one, shot, whole, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(memory._PLANS, CPU, (RESIDENT, one))
+    seen: list[Event] = []
+    run_out(family, DECODING, monkeypatch, seen=seen, window=2)
+    take = family.run(shot, tmp_path / "take", on_event=seen.append)
+    assert take.details["memory_plans"] == [RESIDENT.id, one.id]
+    assert (frame_files(tmp_path / "take") == whole) == (one.bits == EXACT)
 
 
 @each(lambda family: PLANS)

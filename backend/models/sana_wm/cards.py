@@ -129,6 +129,7 @@ CARDS = (
                     layer=30_105_600,
                     token=20.36e9,
                     across=1.4336e6,
+                    in_full=True,
                 ),
             ),
             Part(
