@@ -1,44 +1,32 @@
-"""Told before it starts: what models cost on made-up computers, and what is wrong with this one."""
+"""Told before it starts: what models cost on made-up computers."""
 
 import dataclasses
 import json
 import re
-import sys
-import types
 
 import pytest
-import torch
 
 from backend.errors import SettingError
 from backend.models import cards, find_card
 from backend.models.hub import home, repository_folder, variable
-from backend.models.machine import Gpu, Machine, disk_free, look, why_no_gpu
+from backend.models.machine import Gpu, Machine
 from backend.models.memory import RESIDENT, TILED, choose_plan, estimate
 from backend.models.preflight import missing_bytes, preflight, preflight_here
 from backend.models.speeds import SHARE, SLOT, forward_work, rate_of, video_seconds
-from backend.setup import torch_build
+from tests.computers import (
+    EIGHT,
+    GB,
+    HUGE,
+    LARGE,
+    LARGEST,
+    MAC,
+    NO_GPU,
+    SMALL,
+    TWENTY_FOUR,
+    computer,
+    told,
+)
 from tests.hubs import safetensors
-
-GB = 10**9
-SMALL, LARGE, LARGEST = "wan-vace-1.3b", "wan-vace-14b", "wan2.2-vace-fun-a14b"
-
-
-def computer(name: str, vram: int, ram: int) -> Machine:
-    """Return a computer whose memory is free but for half a GB of the GPU's, and a tenth."""
-    gpu = Gpu("cuda:0", name, vram * GB, vram * GB - GB // 2, "8.9")
-    return Machine((gpu,), ram * GB, ram * GB * 9 // 10)
-
-
-EIGHT = computer("NVIDIA GeForce RTX 4060", 8, 32)
-TWENTY_FOUR = computer("NVIDIA GeForce RTX 4090", 24, 64)
-HUGE = computer("NVIDIA H200", 140, 128)
-NO_GPU = Machine((), 64 * GB, 56 * GB)
-MAC = Machine((Gpu("mps", "Apple GPU", 48 * GB, 40 * GB),), 64 * GB, 40 * GB)
-
-
-def told(card_id: str, machine: Machine, **changes):
-    values = {"download": 0, "disk_free": 500 * GB} | changes
-    return preflight(find_card(card_id), machine, **values)
 
 
 @pytest.mark.parametrize(
@@ -354,66 +342,3 @@ def test_few_steps_are_reckoned_with_what_makes_them_few(tmp_path):
     assert fast.seconds == pytest.approx(slow.seconds * card.fast.steps / 100, rel=0.01)
     more = missing_bytes(card, tmp_path, {"fast": "true"}) - missing_bytes(card, tmp_path)
     assert more == card.fast_card.download_bytes > 0
-
-
-def test_a_machine_travels_as_json():
-    for machine in (EIGHT, NO_GPU, MAC):
-        assert Machine.from_json(machine.to_json()) == machine
-
-
-def test_this_computer_is_looked_at():
-    found = look()
-    assert 0 < found.ram_free <= found.ram
-    assert bool(found.gpus) is (torch.cuda.is_available() or torch.backends.mps.is_available())
-    assert look("cpu").gpus == ()
-
-
-def test_free_room_is_told_of_a_folder_that_is_not_there_yet(tmp_path):
-    assert disk_free(tmp_path / "a" / "b") == pytest.approx(disk_free(tmp_path), rel=0.05)
-
-
-@pytest.mark.parametrize(
-    ("installed", "built_for", "said", "wanted"),
-    [
-        (torch_build.NVIDIA, torch_build.CPU, "", "Repair"),
-        (torch_build.AMD, torch_build.CPU, "", "Repair"),
-        (torch_build.NVIDIA, torch_build.NVIDIA, "The NVIDIA driver is too old", "newer one"),
-        (torch_build.NVIDIA, torch_build.NVIDIA, "Found no NVIDIA driver", "driver again"),
-    ],
-)
-def test_a_gpu_that_torch_cannot_use_is_said_with_the_way_out(installed, built_for, said, wanted):
-    why = why_no_gpu(installed=installed, built_for=built_for, version="2.13.0", said=said)
-    assert wanted in why
-    machine = dataclasses.replace(NO_GPU, trouble=why)
-    assert told(SMALL, machine).sentence.endswith(why)
-
-
-@pytest.mark.parametrize("installed", [torch_build.CPU, torch_build.APPLE])
-def test_a_computer_without_such_a_gpu_has_no_trouble(installed):
-    facts = {"built_for": torch_build.CPU, "version": "2.13.0", "said": ""}
-    assert why_no_gpu(installed=installed, **facts) is None
-
-
-class FakeCuda:
-    """A torch with two GPUs, of which the second is so full that it cannot be asked."""
-
-    def device_count(self):
-        return 2
-
-    def get_device_properties(self, index):
-        return types.SimpleNamespace(name=f"GPU {index}", major=9, minor=0, total_memory=140 * GB)
-
-    def mem_get_info(self, index):
-        if index == 1:
-            raise RuntimeError("CUDA error: out of memory")
-        return 100 * GB, 140 * GB
-
-
-def test_a_gpu_that_is_full_is_one_without_free_memory(monkeypatch):
-    fake = types.SimpleNamespace(cuda=FakeCuda(), version=types.SimpleNamespace(hip=None))
-    monkeypatch.setitem(sys.modules, "torch", fake)
-    assert look().gpus == (
-        Gpu("cuda:0", "GPU 0", 140 * GB, 100 * GB, "9.0"),
-        Gpu("cuda:1", "GPU 1", 140 * GB, 0, "9.0"),
-    )
-    assert [gpu.device for gpu in look("cuda:1").gpus] == ["cuda:1"]
