@@ -94,18 +94,25 @@ def jobs(backend: Backend, data: Path) -> dict[str, Job]:
 def carry_out(backend: Backend, data: Path, model: str, take: Path) -> dict[str, bytes]:
     """Do as the add-on does, and go on where a server was lost; return the take's pictures."""
     job_id = patiently(
-        lambda: backend.submit(data.parent / "shot.zip", model=model, settings=MODELS[model])
+        backend,
+        lambda: backend.submit(data.parent / "shot.zip", model=model, settings=MODELS[model]),
     )
     following = backend.follow(job_id)
     last = events_until(following, lambda event: event.final, seconds=PATIENCE)[-1]
     assert last.kind == "done", last.message
-    patiently(lambda: backend.download(job_id, take))
+    patiently(backend, lambda: backend.download(job_id, take))
     verify_take(take)
-    patiently(lambda: backend.delete(job_id))
+    patiently(backend, lambda: delete(backend, job_id))
     return frame_files(take)
 
 
-def patiently(ask):
+def delete(backend: Backend, job_id: str) -> None:
+    """Delete a job that is there: it may be gone, and only the answer was lost."""
+    if any(job["id"] == job_id for job in backend.jobs()):
+        backend.delete(job_id)
+
+
+def patiently(backend: Backend, ask):
     """Ask again while a server is being replaced, as an artist who presses the button again."""
     for _ in range(ATTEMPTS):
         try:
@@ -113,6 +120,9 @@ def patiently(ask):
         except BackendError as reason:
             lost = reason
             time.sleep(0.2)
+            # Nobody else starts one where the kill came after the job's last event.
+            with contextlib.suppress(BackendError):
+                backend.reattach()
     raise lost
 
 
@@ -123,7 +133,7 @@ def jobs_of(backend: Backend) -> list[dict]:
         backend.reattach()
         return backend.jobs()
 
-    return patiently(ask)
+    return patiently(backend, ask)
 
 
 def command_line(shot: Path, model: str, take: Path) -> subprocess.Popen:

@@ -169,7 +169,7 @@ def test_colours_are_matched_by_the_picture_that_a_window_begins_with(shot, tmp_
         ("model_index.json", b'{"_class_name": "WanVACEPipeline"}', "belongs to WanVACEPipeline"),
         ("unet/diffusion_pytorch_model.safetensors", b"\x80\x04\x95.", "is no safetensors file"),
         ("unet/diffusion_pytorch_model.safetensors", None, "unet has no weights in safetensors"),
-        ("vae/config.json", b"{", "cannot be read"),
+        ("vae/config.json", b"{", "vae/config.json is no JSON"),
         ("image_encoder/config.json", None, "image_encoder is missing or has no config"),
         ("feature_extractor/preprocessor_config.json", None, "feature_extractor is missing or has"),
     ],
