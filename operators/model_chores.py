@@ -142,7 +142,7 @@ def _remove(stored: Preferences, card: Card) -> str:
 
 def _choose(data: Path, card: Card, folder: Path) -> str:
     said: list[str] = []
-    looking = Task(partial(folders.look, card, folder))
+    looking = Task(partial(folders.look, card, folder, data=data))
     looking.wait(PATIENCE_SECONDS)
     if not looking.done:  # its thread stays, and chooses nothing
         raise folders.silent(card, folder, PATIENCE_SECONDS, chosen=False)

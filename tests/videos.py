@@ -50,6 +50,7 @@ WORDS = "a quiet street at dusk, warm light in the windows, wet stones, slow cam
 def tiny_wan_vace(folder: Path, *, seed: int = 0, second: bool = False, head: int = 12) -> Path:
     """Write a `WanVACEPipeline` of about a megabyte and return its folder.
 
+    A `second` transformer makes the steps below the boundary, the last of two as of fifty.
     A `head` of 16 makes it 32 wide, the least that can be rounded to 4 bits.
     """
     with torch.random.fork_rng(devices=[]):
@@ -71,7 +72,7 @@ def tiny_wan_vace(folder: Path, *, seed: int = 0, second: bool = False, head: in
             ),
             transformer=_transformer(head),
             transformer_2=_transformer(head) if second else None,
-            boundary_ratio=0.5 if second else None,
+            boundary_ratio=0.875 if second else None,
         )
     pipeline.save_pretrained(folder, safe_serialization=True)
     return folder

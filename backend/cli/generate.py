@@ -9,8 +9,7 @@ from pathlib import Path
 
 from ..errors import Cancelled, SettingError
 from ..formats import PNG8, PNG16, check_written
-from ..wire import MAX_TEXT
-from .given import add_model, add_shot, given_settings, shot_folder
+from .given import add_model, add_shot, add_words, given_settings, given_words, shot_folder
 from .talk import json_lines, progress_bar, stop_on_signal
 
 
@@ -21,8 +20,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     add_model(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="TAKE", help="folder to write")
     parser.add_argument("--device", help="torch device (the best one)")
-    parser.add_argument("--prompt", metavar="WORDS", help="what is wanted (the shot's)")
-    parser.add_argument("--negative", metavar="WORDS", help="what is not wanted (the shot's)")
+    add_words(parser)
     parser.add_argument("--seed", type=int, help="seed (the shot's)")
     parser.add_argument(
         "--format", default=PNG8, metavar="FORMAT",
@@ -46,10 +44,7 @@ def run(options: argparse.Namespace) -> int:
     if options.seed is not None and not 0 <= options.seed < 2**63:
         raise SettingError(f"--seed must be from 0 to 2^63 - 1, not {options.seed}.")
     check_written(options.format)
-    words = {"prompt": options.prompt, "negative_prompt": options.negative}
-    words = {name: said for name, said in words.items() if said is not None}
-    if longest := next((name for name, said in words.items() if len(said) > MAX_TEXT), None):
-        raise SettingError(f"The {longest.replace('_', ' ')} has more than {MAX_TEXT} letters.")
+    words = given_words(options)
     show = json_lines() if options.json else progress_bar()
     with shot_folder(options.shot) as shot, stop_on_signal() as stop, show as on_event:
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..errors import SettingError, ShotError
 from ..models import cards
+from ..wire import MAX_TEXT
 
 
 def add_shot(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,25 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
         help="a setting of the model; may be given again",
     )  # fmt: skip
+
+
+def add_words(parser: argparse.ArgumentParser) -> None:
+    """Add --prompt and --negative to a command; see `given_words`."""
+    parser.add_argument("--prompt", metavar="WORDS", help="what is wanted (the shot's)")
+    parser.add_argument("--negative", metavar="WORDS", help="what is not wanted (the shot's)")
+
+
+def given_words(options: argparse.Namespace) -> dict[str, str]:
+    """Return what is said in place of the shot's own, by the names of its fields.
+
+    Raises:
+        SettingError: one is longer than a shot's may be.
+    """
+    words = {"prompt": options.prompt, "negative_prompt": options.negative}
+    words = {name: said for name, said in words.items() if said is not None}
+    if longest := next((name for name, said in words.items() if len(said) > MAX_TEXT), None):
+        raise SettingError(f"The {longest.replace('_', ' ')} has more than {MAX_TEXT} letters.")
+    return words
 
 
 def given_settings(pairs: list[str]) -> dict[str, object]:

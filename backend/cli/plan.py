@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import textwrap
+from dataclasses import replace
 
 from ..models import find_card
 from ..models.explain import explanation, summary
@@ -13,7 +14,7 @@ from ..models.memory import AUTO, check_memory
 from ..models.plan import make_plan
 from ..models.weights import needed, trouble
 from ..wire import read_shot
-from .given import add_model, add_shot, given_settings, shot_folder
+from .given import add_model, add_shot, add_words, given_settings, given_words, shot_folder
 from .preflight import looked
 
 _WIDTH, _INDENT = 100, 14
@@ -24,6 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("plan", help="say what a model would do with a shot")
     add_shot(parser)
     add_model(parser)
+    add_words(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--explain", action="store_true", help="say all of it, in words")
     shown.add_argument("--json", action="store_true", help="print the numbers as JSON")
@@ -39,20 +41,23 @@ def run(options: argparse.Namespace) -> int:
         device = looked().device  # takes seconds, and decides nothing else that is told here
         check_memory(card, settings, device)
     with shot_folder(options.shot) as folder:
-        shot = read_shot(folder)
+        shot = replace(read_shot(folder), **given_words(options))
     plan = make_plan(card, shot, settings)
-    if not options.json:
-        sys.stdout.write(summary(card, shot, plan) + "\n")
+    weights = {each.id: trouble(each) for each in needed(card, settings)}
+    if options.json:
+        numbers = {"model": card.id, "settings": settings, **plan.to_json(shot)}
+        numbers["trouble"] = [said for said in weights.values() if said]
+        json.dump(numbers, sys.stdout, indent=1)
+        sys.stdout.write("\n")
+        return 0
+    sys.stdout.write(summary(card, shot, plan) + "\n")
     if options.explain:
         for statement in explanation(card, shot, plan, settings=settings, device=device):
             sys.stdout.write(_paragraph(statement.topic, statement.text) + "\n")
-        for each in needed(card, settings):
-            said = trouble(each) or f"Those of '{each.id}' are on this computer."
+    for model, said in weights.items():
+        if said or options.explain:
+            said = said or f"Those of '{model}' are on this computer."
             sys.stdout.write(_paragraph("Weights", said) + "\n")
-    if options.json:
-        numbers = {"model": card.id, "settings": settings, **plan.to_json(shot)}
-        json.dump(numbers, sys.stdout, indent=1)
-        sys.stdout.write("\n")
     return 0
 
 

@@ -22,7 +22,7 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
-        sys.stderr.write("\nStopping; press Ctrl-C again to end at once.\n")
+        sys.stderr.write("\nStopping after this step; press Ctrl-C again to end at once.\n")
         for restored, handler in before.items():
             signal.signal(restored, handler)
 

@@ -89,13 +89,18 @@ def choose(
         ModelError: as `look`, or what was chosen before cannot be read.
         StorageError: it cannot be written.
     """
-    folder = look(card, folder)
+    folder = look(card, folder, data=data)
     _change(data, lambda values: values | {card.id: str(folder)}, say)
     return folder
 
 
-def look(card: Card, folder: Path) -> Path:
+def look(card: Card, folder: Path, *, data: Path | None = None) -> Path:
     """Return a folder, from the root, where it can be chosen as where a card's weights are.
+
+    Args:
+        card: The card.
+        folder: As the user names it.
+        data: As for `choose`; a refusal says which folder, chosen before, stays in use.
 
     Raises:
         ModelError: the card has no `hub`, its variable is set, the folder is not there, has not
@@ -111,7 +116,22 @@ def look(card: Card, folder: Path) -> Path:
             f"{variable(card.id)} names a folder for '{card.id}', which comes before one that is"
             " chosen; clear the variable, and choose again."
         )
-    return check(card, full_path(folder), _asked(card))
+    folder = full_path(folder)
+    try:
+        return check(card, folder, _asked(card))
+    except ModelError as reason:
+        before = _before(card, data)
+        if before is None or before == folder:
+            raise
+        raise ModelError(f"{reason} '{before}', chosen before, stays in use.") from reason
+
+
+def _before(card: Card, data: Path | None) -> Path | None:
+    """Return the folder that is chosen for a card; None also where the list is damaged."""
+    try:
+        return chosen(data=data).get(card.id)
+    except ModelError:  # a new choice sets the list aside, and says so
+        return None
 
 
 def forget(

@@ -164,6 +164,11 @@ def test_a_folder_is_chosen_used_and_let_go_of(run, tmp_path, served):
     said = run("use", "tiny-video", str(folder)).stdout
     assert said == f"The weights of 'tiny-video' come from {folder}, used as they are\n"
     assert (tiny(run)["installed"], tiny(run)["named_by"]) == (str(folder), "choice")
+    gone = run("use", "tiny-video", str(tmp_path / "gone"), status=1).stderr
+    assert gone.endswith(
+        f"choose a folder that is there. '{folder}', chosen before, stays in use.\n"
+    )
+    assert tiny(run)["installed"] == str(folder)
     shown = run("show", "tiny-video").stdout
     assert f"{folder}, chosen (`models use tiny-video --forget` lets go of it)" in shown
     assert f"named      {weights.fingerprint(folder)} in a take: a fingerprint of that" in shown

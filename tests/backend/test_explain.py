@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -220,9 +221,11 @@ def test_every_card_can_be_explained(card):
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess:
+    there = {"DEPTHSHOT_DATA_DIR": "/nowhere/depthshot"}  # without anybody's weights
     return subprocess.run(
         [PYTHON, "-m", "backend", "plan", *map(str, arguments)],
         cwd=ROOT,
+        env=os.environ | there,
         capture_output=True,
         text=True,
         check=False,
@@ -239,15 +242,20 @@ def test_the_command_prints_a_line_words_or_numbers(shot, tmp_path):
     asked = (shot, "--model", "wan-vace-1.3b", "--set", "window=21")
     line = run(*asked)
     assert (line.returncode, line.stderr) == (0, "")
-    assert line.stdout == "wan-vace-1.3b: 30 frames of 64 x 40, in 2 windows of 21 at 800 x 496.\n"
+    summed, lacks = line.stdout.split("\n", maxsplit=1)
+    assert summed == "wan-vace-1.3b: 30 frames of 64 x 40, in 2 windows of 21 at 800 x 496."
+    assert "`models pull wan-vace-1.3b`" in lacks
     words = run(*asked, "--explain").stdout
-    assert words.startswith(line.stdout)
+    assert words.startswith(summed) and words.endswith(lacks)
     assert "\nWindow 2      21 frames: frames 19 to 27 are taken over from window 1;" in words
     assert max(map(len, words.splitlines())) <= 100
     pack(shot, tmp_path / "shot.zip")
     numbers = json.loads(run(tmp_path / "shot.zip", *asked[1:], "--json").stdout)
     assert numbers["model"] == "wan-vace-1.3b"
     assert numbers["settings"]["window"] == 21
+    assert [" ".join(lacks.split()) for lacks in numbers["trouble"]] == [
+        " ".join(lacks.split()).removeprefix("Weights ")
+    ]
     assert numbers["size"]["model"] == [800, 496]
     assert numbers["size"]["padding"] == {"left": 3, "right": 3, "top": 0, "bottom": 0}
     assert [window["kept"] for window in numbers["windows"]] == [0, 9]
@@ -283,6 +291,12 @@ def test_a_shot_that_a_model_cannot_use_whole_says_so(shot, tmp_path):
     done = run(shot, "--explain")
     write_shot(there, shot)
     assert "Not used      The prompt is not used: the model takes no words." in done.stdout
+
+
+def test_other_words_can_be_planned_than_the_shots_own(shot):
+    asked = (shot, "--model", "wan-vace-1.3b", "--prompt", "wet stones", "--negative", "people")
+    words = run(*asked, "--explain").stdout
+    assert "The prompt has 2 words; the negative one has 1 word." in " ".join(words.split())
 
 
 def test_nothing_heavy_is_loaded_for_a_plan(shot):

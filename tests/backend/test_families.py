@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,11 @@ class Family:
         return take_maker(self.model, self.settings)
 
 
+_WAN = {
+    ENCODING: (AutoencoderKLWan, "encode"),
+    DENOISING: (WanVACETransformer3DModel, "forward"),
+    DECODING: (AutoencoderKLWan, "decode"),
+}
 FAMILIES = (
     Family(
         model="wan-vace-1.3b",
@@ -102,11 +108,15 @@ FAMILIES = (
         settings={"steps": 2, "size": "shot", "window": 9, "overlap": "5", "feather": 0},
         frames=12,
         first=9,
-        networks={
-            ENCODING: (AutoencoderKLWan, "encode"),
-            DENOISING: (WanVACETransformer3DModel, "forward"),
-            DECODING: (AutoencoderKLWan, "decode"),
-        },
+        networks=_WAN,
+    ),
+    Family(
+        model="wan2.2-vace-fun-a14b",  # two transformers, for the noisy steps and for the others
+        write=partial(tiny_wan_vace, second=True),
+        settings={"steps": 2, "size": "shot", "window": 9, "overlap": "5", "feather": 0},
+        frames=12,
+        first=9,
+        networks=_WAN,
     ),
     Family(
         model="sana-wm",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diffusers import AutoencoderKLWan
+from diffusers import AutoencoderKLWan, WanVACETransformer3DModel
 from transformers import AutoTokenizer
 
 from backend import media
@@ -233,8 +233,16 @@ def test_two_transformers_share_the_work(shot, tmp_path, monkeypatch):
     folder = tiny_wan_vace(tmp_path / "two", second=True)
     card = "wan2.2-vace-fun-a14b"
     monkeypatch.setenv(variable(card), str(folder))
+    forward, worked = WanVACETransformer3DModel.forward, []
+
+    def noted(self, *arguments, **options):
+        worked.append(self)
+        return forward(self, *arguments, **options)
+
+    monkeypatch.setattr(WanVACETransformer3DModel, "forward", noted)
     take = run(shot, tmp_path / "take", model=card)
     assert take.revision == fingerprint(folder)
+    assert len({id(transformer) for transformer in worked}) == 2
 
 
 def test_through_server_and_worker_it_comes_back_with_what_the_model_was_shown(shot, tmp_path):
