@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from ..wire import Shot
 from .card import Card, FrameRule, Value
@@ -14,6 +15,7 @@ from .memory import AUTO, CUDA, EXACT, find_plan
 from .plan import Plan, Window
 
 _WORDS_A_TOKEN = 0.75  # of English, about
+_SMALL = 2  # times fewer pixels than a model was made for, from where it is said
 _LISTED = 6  # frames that are named one by one; of more, the first ones and the last
 _COMPILED = (
     "It takes a GPU that all of the model stays on, as it is; anywhere else the take is made"
@@ -108,6 +110,11 @@ def _sizes(card: Card, plan: Plan, settings: Mapping[str, Value]) -> Iterator[st
     fit = plan.fit
     if fit.inner == fit.shot:
         yield f"The model works at the shot's own {_size(fit.shot)}."
+        if card.native_size is not None and _SMALL * prod(fit.shot) < prod(card.native_size):
+            yield (
+                f"That is far smaller than the {_size(card.native_size)} it was made for, so what"
+                " it makes may be poor; any other 'size' enlarges the shot for it."
+            )
     else:
         change = "reduced" if fit.inner[0] < fit.shot[0] else "enlarged"
         share = max(inner / side for inner, side in zip(fit.inner, fit.shot, strict=True))

@@ -67,7 +67,11 @@ def test_size_and_padding_are_said():
     own = explained("wan-vace-1.3b", shot_of(), size="shot")["Size"]
     assert own.startswith("The model works at the shot's own 1920 x 1080. Its border is repeated")
     assert "4 rows above and 4 rows below" in own
-    assert "larged" not in own
+    assert "larged" not in own and "poor" not in own
+    small = shot_of(size=(416, 240))
+    text = explained("wan-vace-1.3b", small, size="shot")["Size"]
+    assert "far smaller than the 832 x 480 it was made for, so what it makes may be poor;" in text
+    assert "poor" not in explained("wan-vace-1.3b", small)["Size"]
 
 
 def test_windows_are_said_in_blenders_frames():
